@@ -1,0 +1,3 @@
+"""skeljax: skeleton-based action recognition in JAX and Flax."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,131 @@
+"""Whole-clip preparations, run once on the host when a Store is built: Clip -> Clip, NumPy.
+
+Their name is part of the data fingerprint.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skeljax.data.sample import valid_frames_np
+from skeljax.errors import DataError
+from skeljax.layouts import Layout
+from skeljax.readers.clip import Clip
+
+
+def trim(clip: Clip, layout: Layout) -> Clip:
+    """The leading frames, as many as are not empty: CTR-GCN's notion of a clip's length."""
+    frames = max(valid_frames_np(clip.keypoints), 1)
+    return clip.replace(keypoints=clip.keypoints[:, :frames])
+
+
+def prenorm3d(clip: Clip, layout: Layout) -> Clip:
+    """PYSKL's 3-D normalisation about the layout's own centre and axes (brl.md 3.2)."""
+    if layout.align_z is None or layout.align_x is None:
+        raise DataError(
+            "prenorm3d needs the layout's align_z and align_x joints", where=f"layout {layout.name}"
+        )
+    points = normalise_3d(clip.keypoints, layout.centre_on, layout.align_z, layout.align_x)[0]
+    return clip.replace(keypoints=points)
+
+
+def prenorm3d_float16(clip: Clip, layout: Layout) -> Clip:
+    """PYSKL's 3-D normalisation as published: float16 annotations, and with V != 25 joints the
+    centre is the last joint and the axes are those of NTU."""
+    centre = 1 if layout.num_joints == 25 else layout.num_joints - 1
+    points = normalise_3d(clip.keypoints, centre, (0, 1), (8, 4), np.float16)[0]
+    return clip.replace(keypoints=points)
+
+
+def prenorm2d(clip: Clip, layout: Layout) -> Clip:
+    """Pixels to [-1,1]; the image's (height, width) is the clip's fact ``img_shape``."""
+    shape = clip.facts.get("img_shape", (1080, 1920))
+    return clip.replace(keypoints=normalise_2d(clip.keypoints, shape))
+
+
+def unit(clip: Clip, layout: Layout) -> Clip:
+    """Centre joint of the first body and frame in the origin, largest coordinate 1.
+
+    For one's own data in any unit; keeps the aspect ratio, absent bodies and the confidence.
+    """
+    x = clip.keypoints.copy()
+    points = x[..., : layout.dims]
+    there = (x != 0).any(axis=(2, 3))
+    if not there.any():
+        return clip
+    body, frame = np.argwhere(there.T)[0][::-1]
+    points[there] -= points[body, frame, layout.centre_on].copy()
+    points /= max(np.abs(points).max(), 1e-6)
+    return clip.replace(keypoints=x)
+
+
+def normalise_3d(
+    keypoints: np.ndarray,
+    centre: int = 1,
+    axis_z: tuple[int, int] = (0, 1),
+    axis_x: tuple[int, int] = (8, 4),
+    dtype=np.float32,
+) -> tuple[np.ndarray, np.ndarray]:
+    """PreNormalize3D of PYSKL: body order, empty frames, centring, axis alignment.
+
+    Args:
+      keypoints: (M,T,V,3), M 1 or 2.
+      centre: joint put in the origin, of the first body in its first frame.
+      axis_z: joints (a, b), b - a is turned to +z (NTU: up the spine).
+      axis_x: joints (a, b), a - b is turned to +x after that (NTU: right shoulder - left).
+      dtype: in which centring and the angles are evaluated; np.float16 is upstream's practice.
+
+    Returns:
+      (M,T',V,3) float32 with the frames left, and the centre (3,).
+
+    Raises:
+      DataError: more than two bodies.
+    """
+    x = keypoints.astype(dtype)
+    if len(x) > 2:
+        raise DataError("prenorm3d takes one or two bodies", found=len(x), do="choose bodies first")
+    if x.sum(dtype=np.float64) == 0:
+        return x.astype(np.float32), np.zeros(3, np.float32)
+    kept = [np.flatnonzero(~np.isclose(body, 0).all(axis=(1, 2))) for body in x]
+    if len(x) == 2 and len(kept[0]) < len(kept[1]):
+        x, kept = x[::-1], kept[::-1]
+    x = x[:, kept[0]]
+    origin = x[0, 0, centre].copy()
+    there = (x != 0).any(axis=-1, keepdims=True)
+    x = np.where(there, x - origin, x)
+    x = x @ _turn(x[0, 0, axis_z[1]] - x[0, 0, axis_z[0]], np.array([0, 0, 1])).T
+    x = x @ _turn(x[0, 0, axis_x[0]] - x[0, 0, axis_x[1]], np.array([1, 0, 0])).T
+    return x.astype(np.float32), origin.astype(np.float32)
+
+
+def _turn(vector: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """(3,3) rotation by Rodrigues' formula that takes the direction of `vector` to `target`."""
+    axis = np.cross(vector, target)
+    if np.abs(vector).sum() < 1e-6:
+        return np.eye(3)
+    cosine = np.dot(vector / np.linalg.norm(vector), target)
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    if np.abs(axis).sum() < 1e-6 or np.abs(angle) < 1e-6:
+        return np.eye(3)
+    x, y, z = axis / np.linalg.norm(axis)
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]], np.float64)
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+
+
+def normalise_2d(keypoints: np.ndarray, img_shape: tuple[int, int] = (1080, 1920)) -> np.ndarray:
+    """Pixels (..., 2 or 3) to [-1,1] of an image of (height, width); a third channel stays."""
+    height, width = img_shape
+    x = keypoints.astype(np.float32)
+    x[..., 0] = (x[..., 0] - width / 2) / (width / 2)
+    x[..., 1] = (x[..., 1] - height / 2) / (height / 2)
+    return x
+
+
+PREPARATIONS = {
+    "none": lambda clip, layout: clip,
+    "prenorm2d": prenorm2d,
+    "prenorm3d": prenorm3d,
+    "prenorm3d_float16": prenorm3d_float16,
+    "trim": trim,
+    "unit": unit,
+}

@@ -1,0 +1,120 @@
+"""What all builders share: the features of a clip, array_record files, bad files in a report."""
+
+from __future__ import annotations
+
+import inspect
+import pathlib
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from skeljax.errors import DataError
+from skeljax.layouts import Layout
+from skeljax.progress import progress
+from skeljax.readers import Clip
+from skeljax.readers.checks import listing
+
+
+class SkeletonBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """A builder of skeleton clips that needs no TensorFlow.
+
+    README.md, CITATIONS.bib and TAGS.txt are read from the folder of the subclass. Examples keep
+    the order in which a subclass gives them: the published lists' order, on which score files rest.
+
+    Args:
+      source: files or folders of the raw data; what that may be is the reader's to say.
+      allow_missing: build although files are bad or missing; they are listed on stderr and in
+        ``builder.info.metadata["missing"]``.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def __init_subclass__(cls, **kwargs):
+        # TFDS would look for the folder by the module's name, which a checkout does not have.
+        cls.pkg_dir_path = pathlib.Path(inspect.getfile(cls)).parent
+        super().__init_subclass__(**kwargs)
+
+    def __init__(self, *, source=(), allow_missing=False, file_format="array_record", **kwargs):
+        self.source = [pathlib.Path(path) for path in source]
+        self.allow_missing = allow_missing
+        super().__init__(file_format=file_format, **kwargs)
+
+    def skeleton_info(
+        self,
+        layout: Layout,
+        classes: Sequence[str],
+        facts: Mapping[str, tuple[int, ...]],
+        homepage: str | None = None,
+    ) -> tfds.core.DatasetInfo:
+        """Info of clips of one layout: keypoints (M, T, V, C), label, name, and integer `facts`
+        of the shapes given."""
+        keypoints = tfds.features.Tensor(
+            shape=(None, None, layout.num_joints, layout.channels),
+            dtype=np.float32,
+            encoding=tfds.features.Encoding.BYTES,
+        )
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(
+                {
+                    "keypoints": keypoints,
+                    "label": tfds.features.ClassLabel(names=list(classes)),
+                    "name": tfds.features.Text(),
+                    **{
+                        fact: tfds.features.Tensor(shape=shape, dtype=np.int32)
+                        for fact, shape in facts.items()
+                    },
+                }
+            ),
+            supervised_keys=("keypoints", "label"),
+            homepage=homepage,
+            disable_shuffling=True,
+            metadata=tfds.core.MetadataDict(layout=layout.name, missing=[]),
+        )
+
+    def splits(self, results: Iterable[Clip | DataError], names: Mapping[str, Sequence[str]]):
+        """Generators of all splits, after reading all of `results`: nothing bad gets on disk.
+
+        Args:
+          results: clips, and what is wrong with files that gave none.
+          names: the clips of every split, in order.
+
+        Raises:
+          DataError: files are bad, missing or on no list, and `allow_missing` is off; or a split
+            is left without a clip. It lists the files.
+        """
+        wanted, clips, faults = set().union(*names.values()), {}, []
+        for result in results:
+            if isinstance(result, DataError):
+                faults.append(str(result))
+            elif result.name in wanted:
+                clips[result.name] = result
+            else:
+                faults.append(f"{result.name} is on no list of {self.name}")
+        missing = sorted(wanted - set(clips))
+        chosen = {
+            split: [clips[name] for name in listed if name in clips]
+            for split, listed in names.items()
+        }
+        if faults or missing:
+            found = f"{len(clips):,} good clips; {listing(faults, 'bad files')}\n"
+            found += "    " + listing(missing, "clips missing")
+            if not (self.allow_missing and all(chosen.values())):
+                raise DataError(
+                    f"{self.name} is not complete",
+                    where=", ".join(map(str, self.source)) or None,
+                    found=found,
+                    expected=f"{len(wanted):,} clips",
+                    do="get the files named above, or build without them: --allow-missing"
+                    if all(chosen.values())
+                    else "get the files named above; a split would be empty without them",
+                )
+            print(f"warning: {found}", file=sys.stderr)
+        self.info.metadata["missing"] = missing
+        return {split: self._generate_examples(split, part) for split, part in chosen.items()}
+
+    def _generate_examples(self, split: str, clips: Sequence[Clip]) -> Iterator[tuple[str, dict]]:
+        for clip in progress(clips, f"write {split}"):
+            example = {"keypoints": clip.keypoints, "label": clip.label, "name": clip.name}
+            yield clip.name, example | clip.facts

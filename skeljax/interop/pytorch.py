@@ -1,0 +1,228 @@
+"""Names and layout of public PyTorch checkpoints <-> our variables.
+
+Every leaf of our variables is one tensor of the checkpoint, or several side by side on its last
+axis where we merge convolutions into one product. `FAMILIES` says which, by the path of the leaf or
+of its module; the rest follows from the leaf:
+
+    ours                         PyTorch
+    kernel (C, D)                weight (D, C, 1, 1), of a Linear (D, C)
+    kernel (K, C, D)             weight (D, C, K, 1)
+    scale, bias (D,)             weight, bias (D,)
+    mean, var (D,)               running_mean, running_var (D,)
+    alpha ()                     alpha (1,)
+
+From a checkpoint to a prediction:
+
+    net = Classifier(BACKBONES["ctrgcn"](layout=layout, num_person=2), Linear(60))
+    variables = net.init(key, x, train=False)
+    variables, report = load_state_dict(read_pt("runs-64.pt"), variables, "ctrgcn")
+    print(report)
+    logits, features = net.apply(variables, x, train=False)
+
+A state dict is any ``{name: array}``, such as a parity case's
+``{name: given[name] if name in given else fill(name, shape) for name, shape in tensors.items()}``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import pickle
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from skeljax.errors import CheckpointError, choose
+from skeljax.interop import ctrgcn
+
+FAMILIES: dict[str, Callable[[str], tuple[str, ...] | None]] = {
+    "ctrgcn": ctrgcn.official,
+    "ctrgcn_pyskl": ctrgcn.pyskl,
+}
+
+_LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
+# the same tensor under another name: data parallel training, mmaction2 1.x
+_ALIASES = ((re.compile(r"^module\."), ""), (re.compile(r"^cls_head\.fc\."), "cls_head.fc_cls."))
+# not weights: step counters of batch norms, constant copies of the graph
+_IGNORED = re.compile(r"(^|\.)(num_batches_tracked|backbone\.A)$")
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What became of every tensor of a checkpoint and every leaf of the model.
+
+    Attributes:
+      loaded: names of the tensors that were taken.
+      missing: name and shape of the tensors that the model wants and the checkpoint lacks; the
+        model keeps its own values there.
+      unused: name and shape of the tensors that the model has no place for.
+    """
+
+    loaded: tuple[str, ...]
+    missing: tuple[tuple[str, tuple[int, ...]], ...]
+    unused: tuple[tuple[str, tuple[int, ...]], ...]
+
+    def __str__(self):
+        lines = [f"loaded {len(self.loaded)} tensors"]
+        for kind, tensors in (("missing", self.missing), ("unused", self.unused)):
+            lines += [f"{kind} {name} {shape}" for name, shape in tensors]
+        return "\n".join(lines)
+
+
+def load_state_dict(
+    state: Mapping[str, np.ndarray], variables: Mapping[str, Any], family: str, *, strict=True
+) -> tuple[dict, Report]:
+    """Puts the tensors of a checkpoint into a model's variables.
+
+    Args:
+      state: name -> array.
+      variables: ``{"params": {"backbone", "head"}, "batch_stats": {"backbone"}}`` of the model,
+        with the values to keep where the checkpoint has none; either top level may be absent.
+      family: whose names the checkpoint uses, one of `FAMILIES`.
+      strict: whether the checkpoint must hold every tensor of the model. Tensors that the model
+        has no place for are never an error.
+
+    Returns:
+      New variables, float32, and the Report.
+
+    Raises:
+      CheckpointError: a shape does not fit, or `strict` and a tensor is missing.
+    """
+    state = {_canonical(name): np.asarray(value) for name, value in state.items()}
+    state = {name: value for name, value in state.items() if not _IGNORED.search(name)}
+    flat, loaded, missing = flatten_dict(variables), [], []
+    for path, leaf in flat.items():
+        parts = _tensors(path, leaf.shape, family)
+        absent = [(name, shape) for name, shape, _ in parts if name not in state]
+        missing += absent
+        if absent:
+            continue
+        for name, shape, _ in parts:
+            if state[name].shape != shape:
+                raise CheckpointError(
+                    "a tensor of the checkpoint does not fit the model",
+                    where=name,
+                    found=state[name].shape,
+                    expected=shape,
+                    do="build the model with the checkpoint's layout, persons, channels, classes",
+                )
+        loaded += [name for name, _, _ in parts]
+        arrays = [_to_ours(state[name], kind) for name, _, kind in parts]
+        joined = np.concatenate(arrays, -1) if len(arrays) > 1 else arrays[0]
+        flat[path] = jnp.asarray(joined.reshape(leaf.shape), jnp.float32)
+    taken = set(loaded)
+    unused = tuple((name, value.shape) for name, value in state.items() if name not in taken)
+    report = Report(tuple(loaded), tuple(missing), unused)
+    if strict and missing:
+        raise CheckpointError(
+            f"the checkpoint lacks {len(missing)} tensors of the model",
+            found=_some(unused, "tensors without a place") or f"{len(loaded)} tensors that fit",
+            expected=_some(missing, "tensors"),
+            do=f"check that it is a checkpoint of {family!r}, of this depth and width",
+        )
+    return unflatten_dict(flat), report
+
+
+def state_dict(variables: Mapping[str, Any], family: str) -> dict[str, np.ndarray]:
+    """The inverse of `load_state_dict`: our variables under a public code base's names."""
+    state = {}
+    for path, leaf in flatten_dict(variables).items():
+        parts = _tensors(path, leaf.shape, family)
+        arrays = np.split(np.asarray(leaf), len(parts), -1) if len(parts) > 1 else [leaf]
+        for (name, shape, kind), array in zip(parts, arrays):
+            state[name] = _to_torch(np.asarray(array), kind).reshape(shape)
+    return state
+
+
+def read_pt(path) -> dict[str, np.ndarray]:
+    """Tensors of a ``.pt``/``.pth`` file by name; unwraps mmcv's and other common wrappers.
+
+    Only weights are read: a file that wants to run code when loaded is refused.
+
+    Raises:
+      CheckpointError: no PyTorch here, no such file, or not a file of weights.
+    """
+    path = pathlib.Path(path)
+    try:
+        import torch
+    except ImportError:
+        raise CheckpointError(
+            "reading a PyTorch checkpoint needs PyTorch",
+            where=path,
+            do="pip install skeljax[torch]",
+        ) from None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError("cannot read it", where=path, found=error.strerror) from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        found = str(error).strip().splitlines()[0]
+        raise CheckpointError(
+            "not a file of weights alone", where=path, found=found, expected="a state dict"
+        ) from None
+    for wrapper in ("state_dict", "model_state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+    tensors = {}
+    if isinstance(content, dict):
+        tensors = {n: t.float().numpy() for n, t in content.items() if torch.is_tensor(t)}
+    if not tensors:
+        raise CheckpointError("no tensors in the file", where=path, expected="a state dict")
+    return tensors
+
+
+def _canonical(name):
+    for pattern, replacement in _ALIASES:
+        name = pattern.sub(replacement, name)
+    return name
+
+
+def _tensors(path, shape, family):
+    """(name, shape, kind) of the tensors that make up the leaf at `path` of our variables."""
+    find = FAMILIES[choose("checkpoint family", family, FAMILIES)]
+    path, suffix = "/".join(path[1:]), ""  # without the collection
+    names = find(path)
+    if names is None:
+        module, leaf = path.rsplit("/", 1)
+        names, suffix = find(module), f".{_LEAVES.get(leaf, leaf)}"
+    if names is None:
+        raise CheckpointError(f"{family} has no name for {path!r}", do="add it to skeljax.interop")
+    parts = []
+    for name in names:
+        name, _, kind = name.partition(":")
+        kind = (kind or "conv") if path.endswith("/kernel") else ""
+        part = (*shape[:-1], shape[-1] // len(names)) if shape else (1,)
+        parts.append((name + suffix, _torch_shape(part, kind), kind))
+    return parts
+
+
+def _torch_shape(shape, kind):
+    if kind == "linear":
+        return shape[::-1]
+    if kind == "conv":
+        *size, channels, features = shape
+        return (features, channels, *(size or (1,)), 1)
+    return shape
+
+
+def _to_ours(array, kind):
+    if kind == "linear":
+        return array.T
+    if kind == "conv":  # (D, C, K, 1) -> (K, C, D), its first axis drops in the caller for K = 1
+        return array[..., 0].transpose(2, 1, 0)
+    return array
+
+
+def _to_torch(array, kind):
+    return array.T if kind else array  # (K, C, D) and (C, D) alike
+
+
+def _some(tensors, what):
+    if not tensors:
+        return None
+    first = ", ".join(f"{name} {shape}" for name, shape in tensors[:3])
+    return f"{len(tensors)} {what}: {first}" + (" ..." if len(tensors) > 3 else "")

@@ -1,0 +1,164 @@
+"""From a config to the things it names. Below this file no config travels."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from skeljax.data.feeder import hold_out
+from skeljax.data.longtail import read_names
+from skeljax.data.recipes import RECIPES
+from skeljax.data.store import Store, check_disjoint
+from skeljax.data.streams import Stream, stream
+from skeljax.errors import ConfigError, DataError, choose
+from skeljax.layouts import Layout, get_layout
+from skeljax.methods import METHODS, Facts, Method
+from skeljax.models import BACKBONES
+from skeljax.prepare import prepare
+
+
+@dataclasses.dataclass(frozen=True)
+class Stores:
+    """The parts of a dataset a run uses; `val` is None where nothing is held out."""
+
+    train: Store
+    val: Store | None
+    test: Store
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What is trained or tested, built from a config and facts."""
+
+    method: Method
+    facts: Facts
+    train_recipe: tuple
+    test_recipe: tuple
+    stream: Stream
+
+
+def load_stores(config: ConfigDict) -> Stores:
+    """Train, held-out and test parts, checked against each other.
+
+    Raises:
+      DataError: a split is absent, empty, broken, or shares clips with another.
+    """
+    train, test = load_split(config, config.data.train), load_split(config, config.data.test)
+    check_disjoint(train, test)
+    if train.classes != test.classes:
+        raise DataError(
+            "train and test have different classes",
+            where=config.data.dataset,
+            found=f"{len(train.classes)} and {len(test.classes)}",
+        )
+    val = None
+    if config.data.val_by:
+        kept, held = hold_out(train, config.data.val_by, config.data.val_fraction, config.seed)
+        train, val = train.select(kept), train.select(held)
+    bodies = config.data.bodies or train.bodies
+    parts = (None if part is None else part.with_bodies(bodies) for part in (train, val, test))
+    return Stores(*parts)
+
+
+def load_split(config: ConfigDict, split: str) -> Store:
+    """One split of config.data.dataset: of TFDS, of a folder of Store files, or a list of names."""
+    data = config.data
+    choose("storage", data.storage, ("float32", "float16"), where="data.storage")
+    if split.endswith(".txt"):
+        return load_split(config, "train").named(read_names(split))
+    folder = pathlib.Path(data.dataset).expanduser()
+    if folder.is_dir():
+        return Store.load(folder / f"{split}.npz")
+    if data.dataset.startswith("synthetic"):  # needs no download: made when first asked for
+        prepare(data.dataset, data_dir=data.dir or None)
+    return Store.from_tfds(
+        data.dataset,
+        split,
+        data_dir=data.dir or None,
+        prepare=data.prepare,
+        dtype=np.dtype(data.storage),
+    )
+
+
+def training_facts(config: ConfigDict, train: Store, steps_per_epoch: int) -> Facts:
+    layout = get_layout(train.layout)
+    return Facts(
+        classes=train.classes,
+        class_counts=train.class_counts,
+        layout=layout,
+        num_bodies=train.bodies,
+        channels=layout.channels,
+        batch=config.train.batch,
+        steps_per_epoch=steps_per_epoch,
+        epochs=config.train.epochs,
+    )
+
+
+def build(config: ConfigDict, facts: Facts) -> Job:
+    """Backbone, method, recipes and stream of a config.
+
+    Raises:
+      ConfigError: an argument that does not fit, named.
+    """
+    layout = facts.layout
+    model, method, recipe = (_arguments(config, part) for part in ("model", "method", "recipe"))
+    dtype = jnp.dtype(choose("dtype", model.pop("dtype"), ("float32", "bfloat16"), "model.dtype"))
+    net = _make(BACKBONES, "model", model, layout=layout, num_person=facts.num_bodies, dtype=dtype)
+    train_recipe, test_recipe = _make(RECIPES, "recipe", recipe, layout=layout)
+    return Job(
+        method=_make(METHODS, "method", method, net=net, facts=facts),
+        facts=facts,
+        train_recipe=train_recipe,
+        test_recipe=test_recipe,
+        stream=stream(layout, config.stream),
+    )
+
+
+def check_layout(facts: Facts, store: Store) -> None:
+    """Whether a store's skeletons are those a run was trained on."""
+    expected, found = facts.layout, get_layout(store.layout)
+    if expected.joints != found.joints or expected.channels != found.channels:
+        raise ConfigError(
+            "the data has another layout than the run",
+            where=f"{store.dataset} {store.split}",
+            found=_size(found),
+            expected=_size(expected),
+        )
+
+
+def _size(layout: Layout) -> str:
+    return f"{layout.name}: {layout.num_joints} joints x {layout.channels} channels"
+
+
+def facts_to_json(facts: Facts) -> dict:
+    return dataclasses.asdict(facts) | {"class_counts": [int(n) for n in facts.class_counts]}
+
+
+def facts_from_json(values: dict) -> Facts:
+    def tupled(x):
+        return tuple(tupled(v) for v in x) if isinstance(x, list) else x
+
+    layout = Layout(**{name: tupled(value) for name, value in values["layout"].items()})
+    counts = np.asarray(values["class_counts"], np.int64)
+    classes = tuple(values["classes"])
+    return Facts(**{**values, "layout": layout, "class_counts": counts, "classes": classes})
+
+
+def _arguments(config, part: str) -> dict:
+    arguments = config[part].to_dict()
+    if not arguments["name"]:
+        raise ConfigError(f"the config names no {part}", where=f"{part}.name")
+    return arguments
+
+
+def _make(table, part, arguments, **given):
+    name = arguments.pop("name")
+    make = table[choose(part, name, table, where=f"{part}.name")]
+    try:
+        return make(**given, **arguments)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{part} {name!r} cannot be made", where=part, found=error) from error

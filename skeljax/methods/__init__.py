@@ -1,0 +1,8 @@
+"""Ways of training, by the name that `config.method.name` gives."""
+
+from skeljax.methods.base import Facts, Method
+from skeljax.methods.supervised import Supervised
+
+METHODS = {"supervised": Supervised}
+
+__all__ = ["METHODS", "Facts", "Method"]

@@ -1,0 +1,210 @@
+"""CTR-GCN: channel-wise topology refinement (Chen et al., ICCV 2021), in both public flavours."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from skeljax.layouts import Layout
+from skeljax.models import graphs
+from skeljax.models.layers import (
+    BatchNorm,
+    Conv,
+    ConvNorm,
+    DataNorm,
+    Features,
+    aggregate,
+    check_input,
+    features,
+    kaiming_out,
+    max_pool,
+    pointwise,
+    to_bodies,
+    torch_uniform,
+)
+
+SUBSETS = 3  # self, inward, outward
+
+
+class CTRGC(nn.Module):
+    """Channel-wise topology refinement graph convolution, the sum of the three subsets.
+
+    Every subset starts from a learnable topology A (V, V), shared by all channels, and refines it
+    for each body and channel by relations between joints: A + alpha R(tanh(q_u - k_v)).
+
+    Attributes:
+      features: D.
+      layout: gives the initial A.
+      columns_out: whether the column of the topology is the output joint (PYSKL) or the row.
+    """
+
+    features: int
+    layout: Layout
+    columns_out: bool = False
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(C, B, T, V) -> (D, B, T, V)."""
+        channels, bodies, _, joints = x.shape
+        reduced = 8 if channels <= 16 else channels // 8
+        init = kaiming_out(reduced)
+        pooled = x.mean(2)
+        query = Conv(SUBSETS * reduced, kernel_init=init, name="query")(pooled)
+        key = Conv(SUBSETS * reduced, kernel_init=init, name="key")(pooled)
+        shared = self.param("adjacency", lambda _: jnp.asarray(graphs.spatial(self.layout)))
+        if self.columns_out:  # relation and topology: (..., joint in, joint out)
+            relation = jnp.tanh(query[..., :, None] - key[..., None, :])
+        else:
+            relation = jnp.tanh(query[..., None, :] - key[..., :, None])
+            shared = shared.swapaxes(1, 2)
+
+        init = kaiming_out(self.features)
+        refine = Conv(SUBSETS * self.features, kernel_init=init, name="refine").weights(reduced)
+        value = Conv(SUBSETS * self.features, kernel_init=init, name="value").weights(channels)
+        alpha = self.param("alpha", nn.initializers.zeros, ())
+        subsets = zip(
+            shared,
+            jnp.split(relation, SUBSETS),
+            *(jnp.split(alpha * weight, SUBSETS, -1) for weight in refine),
+            *(jnp.split(weight, SUBSETS, -1) for weight in value),
+        )
+        total = 0.0
+        for adjacency, relation, refine_kernel, refine_bias, value_kernel, value_bias in subsets:
+            # A and the bias are two more relations, so that one product gives the whole topology
+            constant = jnp.stack([adjacency, jnp.ones_like(adjacency)]).astype(x.dtype)
+            constant = jnp.broadcast_to(constant[:, None], (2, bodies, joints, joints))
+            relation = jnp.concatenate([relation, constant])
+            ones = jnp.ones_like(refine_bias)
+            mix = jnp.concatenate([refine_kernel, jnp.stack([ones, refine_bias])])
+            total += aggregate(pointwise(x, value_kernel), pointwise(relation, mix))
+            # the values' bias, summed over joints with the same topology
+            total += pointwise(relation.sum(2), mix * value_bias)[:, :, None]
+        return total
+
+
+class GCN(nn.Module):
+    """Graph unit: CTRGC, batch norm, residual, ReLU. Attributes as of `CTRGC`."""
+
+    features: int
+    layout: Layout
+    columns_out: bool = False
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(C, B, T, V) -> (D, B, T, V)."""
+        y = CTRGC(self.features, self.layout, self.columns_out, name="ctrgc")(x)
+        y = BatchNorm(axis=0, scale_init=nn.initializers.constant(1e-6), name="bn")(y, train=train)
+        if x.shape[0] != self.features:
+            x = ConvNorm(self.features, name="down")(x, train=train)
+        return nn.relu(x + y)
+
+
+class TCN(nn.Module):
+    """Multi-scale temporal unit: two dilated convolutions, a max pool and a 1x1, side by side."""
+
+    features: int
+    stride: int = 1
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
+        width = self.features // 4
+        scale = {"scale_init": _around_one}
+        # the 1x1 convolutions that open the first three branches are one product
+        opened = ConvNorm(3 * width, kernel_init=kaiming_out(width), **scale, name="open")
+        short, long, peak = jnp.split(nn.relu(opened(x, train=train)), 3)
+        conv = dict(kernel_size=5, stride=self.stride, **scale)
+        branches = [
+            ConvNorm(width, dilation=1, **conv, name="short")(short, train=train),
+            ConvNorm(width, dilation=2, **conv, name="long")(long, train=train),
+            BatchNorm(axis=0, **scale, name="peak")(max_pool(peak, self.stride), train=train),
+            ConvNorm(width, stride=self.stride, **scale, name="direct")(x, train=train),
+        ]
+        return jnp.concatenate(branches)
+
+
+class Block(nn.Module):
+    """ReLU(TCN(GCN(x)) + residual).
+
+    Attributes:
+      features: D.
+      layout: of the joints.
+      stride: over time.
+      residual: whether there is one; the first block has none.
+      pyskl: PYSKL's flavour, see `CTRGCN`.
+    """
+
+    features: int
+    layout: Layout
+    stride: int = 1
+    residual: bool = True
+    pyskl: bool = False
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
+        y = GCN(self.features, self.layout, self.pyskl, name="gcn")(x, train=train)
+        y = TCN(self.features, self.stride, name="tcn")(y, train=train)
+        if self.pyskl:
+            y = nn.relu(y)
+        if not self.residual:
+            return nn.relu(y)
+        if x.shape[0] == self.features and self.stride == 1:
+            return nn.relu(x + y)
+        default = torch_uniform(x.shape[0])
+        init = {"kernel_init": default, "bias_init": default} if self.pyskl else {}
+        shortcut = ConvNorm(self.features, stride=self.stride, **init, name="residual")
+        return nn.relu(shortcut(x, train=train) + y)
+
+
+class CTRGCN(nn.Module):
+    """CTR-GCN backbone.
+
+    Published numbers and checkpoints exist for two flavours that differ in small things: the
+    authors' own (FR-Head, LST and others build on it) and PYSKL's (BRL's), where `pyskl` sums over
+    the other index of the topology, adds a ReLU between temporal unit and residual and leaves the
+    residual convolutions at PyTorch's initial values. Each has its graph: layouts ``ntu25`` and
+    ``ntu25_pyskl``.
+
+    Attributes:
+      layout: of the joints; V and the graph follow from it.
+      num_person: M bodies a clip.
+      dtype: of activations and products; float32 or bfloat16.
+      width: D of the first block.
+      depth: number of blocks.
+      grow: blocks, counted from 1, that double D and halve the frames.
+      pyskl: PYSKL's flavour.
+    """
+
+    layout: Layout
+    num_person: int
+    dtype: jnp.dtype = jnp.float32
+    width: int = 64
+    depth: int = 10
+    grow: tuple[int, ...] = (5, 8)
+    pyskl: bool = False
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> Features:
+        """(N, M, T, V, C) -> Features; taps are the outputs of all blocks, in order.
+
+        Raises:
+          ConfigError: M or V is not what the model was built for.
+        """
+        check_input(x, self.layout, self.num_person)
+        wide = jnp.promote_types(self.dtype, jnp.float32)  # metres do not fit bfloat16
+        x = DataNorm("MVC", name="data_bn")(x.astype(wide), train=train)
+        x = to_bodies(x).astype(self.dtype)
+        width, outputs = self.width, []
+        for i in range(1, self.depth + 1):
+            grow = i in self.grow
+            width *= 1 + grow
+            block = Block(width, self.layout, 1 + grow, i > 1, self.pyskl, name=f"block{i}")
+            x = block(x, train=train)
+            outputs.append(x)
+        return features(outputs, self.num_person)
+
+
+def _around_one(key, shape, dtype=jnp.float32):
+    return 1 + 0.02 * jax.random.normal(key, shape, dtype)

@@ -1,0 +1,357 @@
+"""Layers that the backbones share.
+
+Between the data norm and the taps a backbone keeps its activations as (C, B, T, V): channels lead,
+B = N * M bodies, T frames, V joints. Then a 1x1 convolution is one matrix product over all bodies
+and frames, a temporal one a product with shifted copies, and the aggregation over joints a batched
+product, all without a transpose; that is what a CPU wants (benchmarks/ctrgcn_cpu.py), and on an
+accelerator XLA chooses the layout in memory itself.
+
+Parameters and running statistics are float32 whatever the compute dtype; dtype=jnp.float64 (under
+jax_enable_x64) checks gradients that cancel heavily. Arithmetic follows PyTorch, so that published
+checkpoints and numbers carry over: explicit symmetric padding, stride 2 gives ceil(T / 2) frames,
+max pooling pads with -inf, batch norm keeps the unbiased variance.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from skeljax.errors import ConfigError
+from skeljax.layouts import Layout
+
+Initializer = Callable[..., jax.Array]
+
+
+class Features(NamedTuple):
+    """What a backbone returns.
+
+    Attributes:
+      pooled: (N, D) mean over joints and frames, then over persons; float32.
+      map: (N, M, T', V, D) output of the last block.
+      taps: outputs of all blocks, each (N, M, T', V, D) of its own T' and D.
+    """
+
+    pooled: jax.Array
+    map: jax.Array
+    taps: tuple[jax.Array, ...]
+
+
+def kaiming_out(fan_out: int) -> Initializer:
+    """N(0, 2 / fan_out): PyTorch's kaiming_normal_(mode="fan_out")."""
+    return nn.initializers.normal((2 / fan_out) ** 0.5)
+
+
+def torch_uniform(fan_in: int) -> Initializer:
+    """U(+-1 / sqrt(fan_in)): what PyTorch gives weights and biases of a convolution or Linear."""
+
+    def init(key, shape, dtype=jnp.float32):
+        return jax.random.uniform(key, shape, dtype, -1, 1) * fan_in**-0.5
+
+    return init
+
+
+def at_least_float32(x: jax.Array) -> jax.Array:
+    """bfloat16 as float32, for statistics and losses; float64 (a check of gradients) as it is."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation with PyTorch's arithmetic: the running variance is the unbiased one.
+
+    Attributes:
+      axis: of the features; statistics are taken over all others.
+      momentum: weight of the old running statistics (PyTorch's 0.1 is 0.9 here).
+      epsilon: added to the variance.
+      scale_init: initial scale.
+    """
+
+    axis: int = -1
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+    scale_init: Initializer = nn.initializers.ones
+
+    def __call__(self, x: jax.Array, *, train: bool, bias: jax.Array | None = None) -> jax.Array:
+        """Normalises `x`; the result has its dtype.
+
+        Args:
+          x: features on `self.axis`.
+          train: with the batch's statistics, which move the running ones; else with the latter.
+          bias: (features,) of the convolution before, not yet added to `x`: normalisation takes it
+            out again, so that only the running mean and evaluation see it.
+        """
+        axis = self.axis % x.ndim
+        size = x.shape[axis]
+        if not train:
+            scale, shift = (_along(v, axis, x.ndim) for v in self.affine(size, bias))
+            return (x * scale + shift).astype(x.dtype)
+        gamma, beta, running_mean, running_var = self.tables(size)
+        y, mean, var = normalise(x, gamma, beta, axis, self.epsilon)
+        if not self.is_initializing():
+            count, keep = x.size // size, self.momentum
+            mean = mean if bias is None else mean + bias
+            unbiased = var * (count / max(count - 1, 1))
+            running_mean.value = keep * running_mean.value + (1 - keep) * mean
+            running_var.value = keep * running_var.value + (1 - keep) * unbiased
+        return y
+
+    def affine(self, size: int, bias: jax.Array | None = None) -> tuple[jax.Array, jax.Array]:
+        """(features,) scale and shift that normalise by the running statistics."""
+        gamma, beta, running_mean, running_var = self.tables(size)
+        mean = running_mean.value if bias is None else running_mean.value - bias
+        scale = gamma * jax.lax.rsqrt(running_var.value + self.epsilon)
+        return scale, beta - mean * scale
+
+    @nn.compact
+    def tables(self, size: int):
+        """Scale, bias and the running mean and variance, each of (features,)."""
+        return (
+            self.param("scale", self.scale_init, (size,)),
+            self.param("bias", nn.initializers.zeros, (size,)),
+            self.variable("batch_stats", "mean", jnp.zeros, (size,)),
+            self.variable("batch_stats", "var", jnp.ones, (size,)),
+        )
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+def normalise(x, gamma, beta, axis: int, epsilon: float):
+    """Batch norm by the statistics of `x`: y in x's dtype, mean and biased variance (features,).
+
+    With its own derivative: two sums and one pass, where differentiating the centred square takes
+    many (benchmarks/ctrgcn_cpu.py), and E[x^2] - E[x]^2 would lose the digits on which the gradient
+    of CTR-GCN's alpha rests. Nothing is differentiated through mean and variance as outputs.
+    """
+    return _normalise(x, gamma, beta, axis, epsilon)[0]
+
+
+def _normalise(x, gamma, beta, axis, epsilon):
+    others = tuple(a for a in range(x.ndim) if a != axis)
+    wide = at_least_float32(x)
+    mean = wide.mean(others)
+    centred = wide - _along(mean, axis, x.ndim)
+    var = jnp.square(centred).mean(others)
+    inverse = jax.lax.rsqrt(var + epsilon)
+    y = centred * _along(inverse * gamma, axis, x.ndim) + _along(beta, axis, x.ndim)
+    return (y.astype(x.dtype), mean, var), (x, mean, inverse, gamma)
+
+
+def _normalise_back(axis, epsilon, kept, cotangents):
+    x, mean, inverse, gamma = kept
+    others = tuple(a for a in range(x.ndim) if a != axis)
+    count = x.size // x.shape[axis]
+    dy = at_least_float32(cotangents[0])
+    unit = (at_least_float32(x) - _along(mean, axis, x.ndim)) * _along(inverse, axis, x.ndim)
+    dbeta, dgamma = dy.sum(others), (dy * unit).sum(others)
+    dx = dy - _along(dbeta / count, axis, x.ndim) - unit * _along(dgamma / count, axis, x.ndim)
+    dx = dx * _along(inverse * gamma, axis, x.ndim)
+    return dx.astype(x.dtype), dgamma.astype(gamma.dtype), dbeta.astype(gamma.dtype)
+
+
+normalise.defvjp(_normalise, _normalise_back)
+
+
+def _along(values, axis: int, ndim: int):
+    """(features,) as an array of `ndim` axes that lies along `axis`."""
+    return values.reshape([-1 if a == axis else 1 for a in range(ndim)])
+
+
+class DataNorm(nn.Module):
+    """Batch norm of the input coordinates.
+
+    Attributes:
+      order: ``MVC``, own statistics for every person, joint and coordinate (CTR-GCN, AAGCN), or
+        ``VC``, persons share them (ST-GCN).
+    """
+
+    order: str = "MVC"
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(N, M, T, V, C) -> the same shape."""
+        n, m, t, v, c = x.shape
+        norm = BatchNorm(name="bn")
+        if self.order == "VC":
+            return norm(x.reshape(n, m, t, v * c), train=train).reshape(x.shape)
+        by_frame = x.swapaxes(1, 2).reshape(n, t, m * v * c)
+        return norm(by_frame, train=train).reshape(n, t, m, v, c).swapaxes(1, 2)
+
+
+def check_input(x: jax.Array, layout: Layout, num_person: int) -> None:
+    """Raises ConfigError unless `x` is (N, M, T, V, C) with the model's M and the layout's V."""
+    if x.ndim == 5 and x.shape[1] == num_person and x.shape[3] == layout.num_joints:
+        return
+    raise ConfigError(
+        "the clips do not fit the model",
+        found=f"array of shape {tuple(x.shape)}",
+        expected=f"(N, M={num_person}, T, V={layout.num_joints} of layout {layout.name}, C)",
+        do="give the model the data's layout and number of persons",
+    )
+
+
+def to_bodies(x: jax.Array) -> jax.Array:
+    """(N, M, T, V, C) -> (C, N M, T, V)."""
+    n, m, t, v, c = x.shape
+    return x.reshape(n * m, t, v, c).transpose(3, 0, 1, 2)
+
+
+def to_clips(x: jax.Array, num_person: int) -> jax.Array:
+    """(C, N M, T, V) -> (N, M, T, V, C)."""
+    c, b, t, v = x.shape
+    return x.transpose(1, 2, 3, 0).reshape(b // num_person, num_person, t, v, c)
+
+
+def features(outputs: list[jax.Array], num_person: int) -> Features:
+    """Features from the outputs (C, B, T, V) of all blocks."""
+    taps = tuple(to_clips(x, num_person) for x in outputs)
+    last = outputs[-1]
+    pooled = at_least_float32(last).mean((2, 3)).T
+    return Features(pooled.reshape(-1, num_person, last.shape[0]).mean(1), taps[-1], taps)
+
+
+@jax.custom_vjp
+def pointwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """1x1 convolution: (C, ...) and (C, D) -> (D, ...).
+
+    The gradient is written out because the automatic one multiplies with the channels last, which
+    costs a transpose of every activation.
+    """
+    y = _matmul(kernel.astype(x.dtype), x.reshape(x.shape[0], -1), 0, 0)
+    return y.reshape(-1, *x.shape[1:])
+
+
+def _pointwise_fwd(x, kernel):
+    return pointwise(x, kernel), (x, kernel)
+
+
+def _pointwise_bwd(saved, dy):
+    x, kernel = saved
+    flat_x, flat_dy = x.reshape(x.shape[0], -1), dy.reshape(dy.shape[0], -1)
+    dx = _matmul(kernel.astype(dy.dtype), flat_dy, 1, 0).reshape(x.shape)
+    return dx, _matmul(flat_x, flat_dy, 1, 1).astype(kernel.dtype)
+
+
+pointwise.defvjp(_pointwise_fwd, _pointwise_bwd)
+
+
+@jax.custom_vjp
+def aggregate(x: jax.Array, topology: jax.Array) -> jax.Array:
+    """Sum over joints: (C, B, T, V) and (C, B, V, W) -> (C, B, T, W); see `pointwise`."""
+    return _matmul(x, topology, 3, 2, batch=2)
+
+
+def _aggregate_fwd(x, topology):
+    return aggregate(x, topology), (x, topology)
+
+
+def _aggregate_bwd(saved, dy):
+    x, topology = saved
+    return _matmul(dy, topology, 3, 3, batch=2), _matmul(x, dy, 2, 2, batch=2)
+
+
+aggregate.defvjp(_aggregate_fwd, _aggregate_bwd)
+
+
+def _matmul(a, b, axis_a, axis_b, batch=0):
+    both = tuple(range(batch))
+    return jax.lax.dot_general(a, b, (((axis_a,), (axis_b,)), (both, both)))
+
+
+def temporal_conv(x: jax.Array, kernel: jax.Array, stride: int, dilation: int) -> jax.Array:
+    """Convolution over time: (C, B, T, V) and (K, C, D) -> (D, B, ceil(T / stride), V), K odd."""
+    taps = _windows(x, kernel.shape[0], stride, dilation, 0.0)
+    return pointwise(jnp.concatenate(taps), kernel.reshape(-1, kernel.shape[-1]))
+
+
+def max_pool(x: jax.Array, stride: int, window: int = 3) -> jax.Array:
+    """Maximum over `window` frames: (C, B, T, V) -> (C, B, ceil(T / stride), V)."""
+    first, *others = _windows(x, window, stride, 1, -jnp.inf)
+    for other in others:
+        first = jnp.maximum(first, other)
+    return first
+
+
+def every(x: jax.Array, stride: int) -> jax.Array:
+    """Every `stride`-th frame of (C, B, T, V)."""
+    return x if stride == 1 else x[:, :, ::stride]
+
+
+def _windows(x, size, stride, dilation, fill):
+    """The `size` frames that each output frame sees, as arrays (C, B, T', V)."""
+    reach = dilation * (size // 2)
+    t = x.shape[2]
+    padded = jnp.pad(x, ((0, 0), (0, 0), (reach, reach), (0, 0)), constant_values=fill)
+    return [padded[:, :, k * dilation : k * dilation + t : stride] for k in range(size)]
+
+
+class Conv(nn.Module):
+    """Convolution over time, or 1x1, on (C, B, T, V); kernel (C, D) for 1x1, else (K, C, D).
+
+    Attributes:
+      features: D.
+      kernel_size: K frames, odd.
+      stride, dilation: over time.
+      kernel_init, bias_init: initial values.
+    """
+
+    features: int
+    kernel_size: int = 1
+    stride: int = 1
+    dilation: int = 1
+    kernel_init: Initializer | None = None
+    bias_init: Initializer = nn.initializers.zeros
+
+    @nn.compact
+    def weights(self, channels: int) -> tuple[jax.Array, jax.Array]:
+        """Kernel and bias for input of so many channels."""
+        shape = (channels, self.features)
+        if self.kernel_size > 1:
+            shape = (self.kernel_size, *shape)
+        init = self.kernel_init or kaiming_out(self.kernel_size * self.features)
+        bias = self.param("bias", self.bias_init, (self.features,))
+        return self.param("kernel", init, shape), bias
+
+    def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
+        """The convolution itself, without the bias."""
+        if self.kernel_size == 1:
+            return pointwise(every(x, self.stride), kernel)
+        return temporal_conv(x, kernel, self.stride, self.dilation)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
+        kernel, bias = self.weights(x.shape[0])
+        return self.product(x, kernel) + bias.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+
+
+class ConvNorm(nn.Module):
+    """Convolution and batch norm; in evaluation folded into one product.
+
+    Attributes: those of `Conv`, and the batch norm's `scale_init`.
+    """
+
+    features: int
+    kernel_size: int = 1
+    stride: int = 1
+    dilation: int = 1
+    kernel_init: Initializer | None = None
+    bias_init: Initializer = nn.initializers.zeros
+    scale_init: Initializer = nn.initializers.ones
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
+        conv = Conv(
+            self.features, self.kernel_size, self.stride, self.dilation,
+            self.kernel_init, self.bias_init, name="conv",
+        )  # fmt: skip
+        kernel, bias = conv.weights(x.shape[0])
+        norm = BatchNorm(axis=0, scale_init=self.scale_init, name="bn")
+        if train:
+            return norm(conv.product(x, kernel), train=True, bias=bias)
+        scale, shift = norm.affine(self.features, bias=bias)
+        y = conv.product(x, kernel * scale)
+        return y + shift.astype(y.dtype)[:, None, None, None]

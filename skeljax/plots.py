@@ -1,0 +1,108 @@
+"""Pictures of a report. Figures only: nothing here touches pyplot, a display or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
+
+_INK, _BLUE, _ORANGE, _GREY = "#222222", "#2b6cb0", "#dd6b20", "#a0aec0"
+
+
+def _axes(width: float, height: float, columns: int = 1):
+    """A figure of `columns` plain axes: no frame above and right, thin lines."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(1, columns, squeeze=False)[0]
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.tick_params(color=_GREY, labelcolor=_INK, labelsize=8)
+    return figure, axes
+
+
+def confusion(matrix, names: Sequence[str]) -> Figure:
+    """Confusion matrix (K,K), rows = truth, as shares of each row.
+
+    Names stand at the axes up to 60 classes, shares in the cells up to 15.
+    """
+    matrix = np.asarray(matrix)
+    classes = len(matrix)
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    size = min(3 + 0.22 * classes, 16)
+    figure, (ax,) = _axes(size + 1, size)
+    image = ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    ax.spines[:].set_visible(False)
+    ax.set_xlabel("predicted")
+    ax.set_ylabel("true")
+    if classes <= 60:
+        ax.set_xticks(range(classes), names, rotation=90)
+        ax.set_yticks(range(classes), names)
+    if classes <= 15:
+        for (row, column), value in np.ndenumerate(share):
+            if value:
+                colour = "white" if value > 0.5 else _INK
+                text = f"{100 * value:.0f}"
+                ax.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
+    bar = figure.colorbar(image, ax=ax, shrink=0.6, label="share of the true class")
+    bar.outline.set_visible(False)
+    return figure
+
+
+def frequency(counts, accuracy, groups: Mapping[str, np.ndarray]) -> Figure:
+    """Accuracy (K,) against training clips (K,), with the mean of each group of classes."""
+    counts, accuracy = np.asarray(counts), np.asarray(accuracy)
+    figure, (ax,) = _axes(6, 3.6)
+    ax.scatter(counts, 100 * accuracy, s=18, color=_BLUE, alpha=0.7, linewidths=0)
+    for name, mask in groups.items():
+        if mask.any():
+            low, high, mean = counts[mask].min(), counts[mask].max(), 100 * accuracy[mask].mean()
+            ax.plot([low, high], [mean, mean], color=_ORANGE, linewidth=2)
+            ax.annotate(
+                f"{name} {mean:.1f}", (np.sqrt(max(low, 1) * high), mean), ha="center",
+                xytext=(0, 4), textcoords="offset points", fontsize=8, color=_ORANGE,
+            )  # fmt: skip
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(ScalarFormatter())
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_ylim(-2, 104)
+    ax.set_xlabel("training clips of the class")
+    ax.set_ylabel("accuracy, %")
+    return figure
+
+
+def gains(gain, names: Sequence[str]) -> Figure:
+    """Change of accuracy (K,) of each class against a baseline, sorted; in points of percent."""
+    order = np.argsort(gain, kind="stable")
+    points = 100 * np.asarray(gain)[order]
+    figure, (ax,) = _axes(6, 1 + 0.17 * len(points))
+    ax.barh(range(len(points)), points, color=np.where(points < 0, _ORANGE, _BLUE))
+    ax.axvline(0, color=_INK, linewidth=0.8)
+    ax.set_yticks(range(len(points)), [names[c] for c in order])
+    ax.set_ylim(-0.6, len(points) - 0.4)
+    ax.set_xlabel("gain over the baseline, points")
+    return figure
+
+
+def curve(rows: Sequence[Mapping[str, float]]) -> Figure:
+    """Loss and accuracy over epochs, from the lines of a metrics.jsonl.
+
+    What is drawn are the values whose name ends in ``loss``, and in ``top1``.
+    """
+    names = dict.fromkeys(name for row in rows for name in row)
+    figure, panels = _axes(9, 3.2, columns=2)
+    for ax, ending, label in zip(panels, ("loss", "top1"), ("loss", "top-1, %")):
+        for name in names:
+            if name.endswith(ending):
+                points = [
+                    (row.get("epoch", row.get("step", 0)), row[name]) for row in rows if name in row
+                ]
+                x, y = np.array(points, float).T
+                y = 100 * y if ending == "top1" else y
+                ax.plot(x, y, linewidth=1.4, label=name.removesuffix(ending).strip("/_") or name)
+        if ax.lines:
+            ax.legend(frameon=False, fontsize=8)
+        ax.set_xlabel("epoch")
+        ax.set_ylabel(label)
+    return figure

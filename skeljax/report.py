@@ -1,0 +1,221 @@
+"""What a run can and cannot do: ``skeljax report runs/x`` writes text, tables and pictures."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from skeljax import files, metrics, scores
+from skeljax.errors import DataError, run_cli
+from skeljax.fuse import match
+from skeljax.logbook import read_metrics
+from skeljax.scores import Scores
+
+_SAID = ("dataset", "protocol", "method", "backbone", "stream", "which", "epoch")
+
+
+def write_report(run_dir, *, baseline=None, out=None) -> str:
+    """Writes the report of one run and returns its text.
+
+    ``report.txt``, ``per_class.csv`` and ``confusion.png`` always; ``frequency.png`` where training
+    clips a class differ by more than half; ``curve.png`` where there is a metrics.jsonl;
+    ``gains.png`` with a baseline.
+
+    Args:
+      run_dir: a run folder, or a file of scores with labels.
+      baseline: another run on the same clips, to compare classes with.
+      out: folder for the files; default ``report`` in the run folder.
+
+    Raises:
+      DataError: no scores or labels, or a baseline on other clips.
+    """
+    from skeljax import plots  # matplotlib is slow to import
+
+    run_dir = pathlib.Path(run_dir)
+    run, result = load_run(run_dir)
+    out = pathlib.Path(out) if out else (run_dir if run_dir.is_dir() else run_dir.parent) / "report"
+    matrix = metrics.confusion(run.scores, run.label)
+    accuracy = metrics.per_class(run.scores, run.label)
+    gain = None if baseline is None else accuracy - _same_clips(run, baseline)
+    text = "\n\n".join(
+        part
+        for part in (
+            _heading(run, result),
+            _groups(run),
+            _classes(run, accuracy, gain),
+            _pairs(matrix, run.class_names()),
+        )
+        if part
+    )
+    _write(out / "report.txt", text + "\n")
+    _write(out / "per_class.csv", _csv(_class_rows(run, accuracy, gain)))
+    pictures = {"confusion.png": plots.confusion(matrix, run.class_names())}
+    if uneven(run.train_counts):
+        pictures["frequency.png"] = plots.frequency(
+            run.train_counts, accuracy, metrics.shots(run.train_counts)
+        )
+    if gain is not None:
+        pictures["gains.png"] = plots.gains(gain, run.class_names())
+    log = run_dir / "metrics.jsonl"
+    if log.is_file():
+        pictures["curve.png"] = plots.curve(read_metrics(log))
+    for name, figure in pictures.items():
+        with files.atomic(out / name) as file:
+            figure.savefig(file, format="png", dpi=150, bbox_inches="tight")
+    return text
+
+
+def load_run(path) -> tuple[Scores, dict]:
+    """Scores of a run, and its result.json ({} where there is none).
+
+    Raises:
+      DataError: no scores, or scores without labels.
+    """
+    run = scores.read(path)
+    if run.label is None:
+        raise DataError("the scores carry no labels", where=path, do="skeljax fuse --labels FILE")
+    result = pathlib.Path(path) / "result.json"
+    return run, files.read_json(result) if result.is_file() else {}
+
+
+def uneven(counts) -> bool:
+    """Whether the commonest class has at least twice the training clips of the rarest."""
+    return counts is not None and counts.max() >= 2 * max(counts.min(), 1)
+
+
+def table(paths: Sequence) -> list[list[str]]:
+    """A header and one row a run: what it is, and its accuracies in percent."""
+    rows = [["run", *_SAID[:5], "top-1", "top-5", "mean class"]]
+    for path in paths:
+        run, result = load_run(path)
+        found = metrics.summary(run.scores, run.label)
+        numbers = [f"{100 * found[key]:.2f}" for key in ("top1", "top5", "mean_class")]
+        said = [str(result.get(key) or "-") for key in _SAID[:5]]
+        rows.append([pathlib.Path(path).name, *said, *numbers])
+    return rows
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as text: the first column to the left, numbers to the right."""
+    width = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
+    number = [all(_is_number(row[c]) for row in rows[1:]) for c in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(w) if right else cell.ljust(w) for cell, w, right in zip(row, width, number)
+        ).rstrip()
+        for row in rows
+    )
+
+
+def _is_number(text: str) -> bool:
+    return text == "-" or text.lstrip("+-").replace(".", "", 1).replace("%", "").isdigit()
+
+
+def _heading(run: Scores, result: dict) -> str:
+    said = [f"{key} {result[key]}" for key in _SAID if result.get(key) not in (None, "")]
+    found = metrics.summary(run.scores, run.label)
+    prob = run.scores if run.kind == "probabilities" else metrics.softmax(run.scores)
+    numbers = ", ".join(
+        f"{word} {100 * found[key]:.2f}"
+        for word, key in (("top-1", "top1"), ("top-5", "top5"), ("mean class", "mean_class"))
+    )
+    clips = f"{len(run.label):,} clips, {run.scores.shape[1]} classes"
+    calibration = f"calibration error (ECE) {100 * metrics.ece(prob, run.label):.2f}"
+    return "\n".join([", ".join(said) or run.source, clips, numbers + " %, " + calibration + " %"])
+
+
+def _groups(run: Scores) -> str:
+    """Accuracy by training clips a class, where these are uneven."""
+    if not uneven(run.train_counts):
+        return ""
+    rows = [["group", "classes", "training clips", "mean class %"]]
+    named = metrics.shots(run.train_counts), metrics.thirds(run.train_counts)
+    for groups in named:
+        found = metrics.group_accuracy(run.scores, run.label, groups)
+        for name, mask in groups.items():
+            if mask.any():
+                counts = run.train_counts[mask]
+                span = f"{counts.min()} to {counts.max()}"
+                rows.append([name, str(mask.sum()), span, f"{100 * found[name]:.2f}"])
+    return aligned(rows)
+
+
+def _class_rows(run: Scores, accuracy, gain) -> list[list[str]]:
+    """Class number, name, training and test clips, accuracy and gain, in class order."""
+    tested = np.bincount(run.label, minlength=len(accuracy))
+    trained = ["-"] * len(accuracy) if run.train_counts is None else run.train_counts.tolist()
+    rows = [["class", "name", "train clips", "test clips", "accuracy %"]]
+    for c, name in enumerate(run.class_names()):
+        shown = f"{100 * accuracy[c]:.2f}" if tested[c] else "-"
+        rows.append([str(c), name, str(trained[c]), str(tested[c]), shown])
+    if gain is not None:
+        rows[0].append("gain")
+        for row, value in zip(rows[1:], gain):
+            row.append(f"{100 * value:+.2f}" if row[4] != "-" else "-")
+    return rows
+
+
+def _classes(run: Scores, accuracy, gain) -> str:
+    header, *rows = _class_rows(run, accuracy, gain)
+    worst = sorted(rows, key=lambda row: 101 if row[4] == "-" else float(row[4]))
+    return "classes, the worst first\n" + aligned([header, *worst])
+
+
+def _pairs(matrix, names: Sequence[str]) -> str:
+    rows = [["mistaken", "for", "clips", "of its clips"]]
+    for true, predicted, clips, share in metrics.confused_pairs(matrix):
+        rows.append([names[true], names[predicted], str(clips), f"{100 * share:.1f}%"])
+    return "most confused pairs\n" + aligned(rows) if len(rows) > 1 else ""
+
+
+def _same_clips(run: Scores, baseline) -> np.ndarray:
+    """(K,) accuracy of the classes in a baseline on the same clips."""
+    other, _ = load_run(baseline)
+    if run.name is not None and other.name is not None:
+        other = other.take(match(other.name, run.name, f"{baseline} against {run.source}"))
+    if other.scores.shape != run.scores.shape or (other.label != run.label).any():
+        raise DataError(
+            "the baseline is on other clips, classes or labels",
+            where=baseline,
+            found=f"scores {other.scores.shape}",
+            expected=f"{run.scores.shape}, with the same labels",
+        )
+    return metrics.per_class(other.scores, other.label)
+
+
+def _csv(rows) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _write(path, text: str) -> None:
+    with files.atomic(path) as file:
+        file.write(text.encode())
+
+
+def main(argv=None) -> None:
+    """``skeljax report``."""
+    parser = argparse.ArgumentParser(prog="skeljax report", description="Tables and pictures.")
+    parser.add_argument("runs", nargs="+", help="run folders, or files of scores with labels")
+    parser.add_argument("--baseline", help="a run to compare the classes with")
+    parser.add_argument("--out", help="folder for the files (default: report/ in each run)")
+    args = parser.parse_args(argv)
+    rows = table(args.runs)
+    several = len(args.runs) > 1
+    for path in args.runs:
+        stem = pathlib.Path(path).name
+        out = pathlib.Path(args.out) / (stem if several else ".") if args.out else None
+        text = write_report(path, baseline=args.baseline, out=out)
+    print(aligned(rows) if several else text)
+    if several and args.out:
+        _write(pathlib.Path(args.out) / "runs.csv", _csv(rows))
+
+
+if __name__ == "__main__":
+    run_cli(main)

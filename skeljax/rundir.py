@@ -1,0 +1,219 @@
+"""The folder of a run: what is written there besides checkpoints and metrics."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from skeljax import __version__, files
+from skeljax.checkpoint import Checkpoints
+from skeljax.errors import CheckpointError, ConfigError
+from skeljax.job import facts_from_json, facts_to_json
+from skeljax.sharding import is_main, replicate
+
+# fields that may change between a run and its resumption
+_FREE = {"data.dir", "train.log_every", "train.test_last", "train.test_best", "test.batch"}
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "tensorflow-datasets")
+
+
+def start(workdir: pathlib.Path, config: ConfigDict, facts, stores, mesh) -> dict:
+    """Makes the folder, or checks that it holds a run of this config on this data.
+
+    Returns:
+      What every checkpoint carries along: config, facts, fingerprint.
+
+    Raises:
+      ConfigError: the folder holds another run.
+    """
+    about = {
+        "config": jsonable(config),
+        "facts": facts_to_json(facts),
+        "dataset": stores.train.dataset or config.data.dataset,
+        "fingerprint": stores.train.fingerprint,
+        "test_fingerprint": stores.test.fingerprint,
+    }
+    path = workdir / "run.json"
+    if path.exists():
+        _check_same(path, about)
+    elif is_main():
+        workdir.mkdir(parents=True, exist_ok=True)
+        record = about | {
+            "command": command(),
+            "skeljax": __version__,
+            "git": git_state(),
+            "versions": versions(),
+            "hardware": hardware(mesh),
+        }
+        files.write_json(path, record)
+    return about
+
+
+def read(workdir: str | pathlib.Path) -> dict:
+    """run.json of a run folder.
+
+    Raises:
+      CheckpointError: it is no run folder.
+    """
+    path = pathlib.Path(workdir) / "run.json"
+    try:
+        return json.loads(path.read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(
+            "this is no run folder", where=path, found=reason, expected="what skeljax train wrote"
+        ) from None
+
+
+def config_and_facts(about: dict):
+    """The (ConfigDict, Facts) that a run.json or a checkpoint carries."""
+    return ConfigDict(_tupled(about["config"])), facts_from_json(about["facts"])
+
+
+@contextlib.contextmanager
+def guarded(workdir):
+    """The file system's complaints about a run folder as one message."""
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(
+            "cannot write the run folder",
+            where=error.filename or workdir,
+            found=error.strerror,
+            do="free some space, or choose another --workdir",
+        ) from error
+
+
+def warm_start(source: str, state, mesh) -> dict:
+    """{"params", "extra"} of `state` with what fits of another run's weights.
+
+    Prints what was loaded, kept (new here) and left unused (only there, or of another shape).
+    """
+    saved = Checkpoints(pathlib.Path(source) / "checkpoints", read_only=True)
+    if saved.latest is None:
+        raise CheckpointError("no whole checkpoint to start from", where=saved.folder)
+    theirs = _flat(saved.variables(saved.latest))
+    ours = {"params": state.params, "extra": state.extra}
+    fits = {
+        path: theirs[path]
+        for path, leaf in _flat(ours).items()
+        if path in theirs and theirs[path].shape == leaf.shape
+    }
+    if not any(path.startswith("params.backbone.") for path in fits):
+        raise CheckpointError(
+            "nothing of the backbone fits", where=source, do="is it another model or layout?"
+        )
+    kept = [f"{path} {tuple(leaf.shape)}" for path, leaf in _flat(ours).items() if path not in fits]
+    unused = [f"{path} {tuple(leaf.shape)}" for path, leaf in theirs.items() if path not in fits]
+    if is_main():
+        print(f"from {source}: {len(fits)} arrays loaded")
+        for title, paths in (("kept as initialised", kept), ("unused", unused)):
+            if paths:
+                print(f"  {title}: " + ", ".join(paths))
+
+    def pick(path, leaf):
+        return replicate(fits[_name(path)], mesh) if _name(path) in fits else leaf
+
+    return jax.tree_util.tree_map_with_path(pick, ours)
+
+
+def jsonable(config: ConfigDict) -> dict:
+    return json.loads(json.dumps(config.to_dict()))
+
+
+def command() -> list[str]:
+    """How this process was started, without the paths of this machine."""
+    name = pathlib.Path(sys.argv[0]).stem
+    start = ["skeljax"] if name == "skeljax" else ["python", "-m", f"skeljax.{name}"]
+    return [*start, *sys.argv[1:]]
+
+
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def hardware(mesh) -> str:
+    """``2 x NVIDIA H200`` or ``1 x cpu (Intel ..., 2 cores)``."""
+    device = mesh.devices.flat[0]
+    text = f"{mesh.size} x {device.device_kind}"
+    if device.platform == "cpu":
+        text += f" ({_cpu_name()}, {os.cpu_count()} cores)"
+    return text
+
+
+def git_state() -> str | None:
+    """Commit of this checkout, with ``+changes`` where files differ; None outside a checkout."""
+    here = pathlib.Path(__file__).parent
+
+    def git(*arguments):
+        done = subprocess.run(
+            ["git", *arguments], cwd=here, capture_output=True, text=True, timeout=10, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + (
+            "+changes" if git("status", "--porcelain", "-uno") else ""
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _cpu_name() -> str:
+    with contextlib.suppress(OSError):
+        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _check_same(path, about) -> None:
+    before = json.loads(path.read_text())
+    old, new = _flat(before["config"]), _flat(about["config"])
+    changed = sorted(field for field in old | new if old.get(field) != new.get(field))
+    changed = [field for field in changed if field not in _FREE]
+    if changed:
+        raise ConfigError(
+            "this folder holds a run of another config",
+            where=path,
+            found="; ".join(f"{f} was {old.get(f)!r}, now {new.get(f)!r}" for f in changed),
+            do="choose another --workdir, or the same options to go on",
+        )
+    if before["fingerprint"] != about["fingerprint"]:
+        raise ConfigError(
+            "this folder holds a run on other data",
+            where=path,
+            found=f"fingerprint {about['fingerprint']}",
+            expected=before["fingerprint"],
+            do="choose another --workdir",
+        )
+
+
+def _tupled(value):
+    """JSON's lists as the tuples they were."""
+    if isinstance(value, dict):
+        return {name: _tupled(item) for name, item in value.items()}
+    return tuple(map(_tupled, value)) if isinstance(value, list) else value
+
+
+def _name(path) -> str:
+    return ".".join(str(getattr(part, "key", getattr(part, "idx", part))) for part in path)
+
+
+def _flat(tree) -> dict[str, np.ndarray]:
+    """{"params.backbone...": leaf}."""
+    leaves = jax.tree_util.tree_flatten_with_path(tree, is_leaf=lambda x: isinstance(x, list))[0]
+    return {_name(path): leaf for path, leaf in leaves}

@@ -1,0 +1,109 @@
+"""Devices: which ones a run uses and how arrays lie on them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pathlib
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from skeljax.errors import ConfigError
+
+
+def set_up(cache: str | None = None, cpu_devices: int = 0) -> None:
+    """Compile cache and emulated devices; before the first use of a device.
+
+    Args:
+      cache: folder of compiled programs, ``none`` for none; by default what JAX was told, or
+        ``~/.cache/skeljax/compiled``.
+      cpu_devices: so many devices of the CPU, 0 = as JAX has it.
+    """
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax tells every step; errors reach us
+    if cpu_devices:
+        jax.config.update("jax_num_cpu_devices", cpu_devices)
+        if cpu_devices > 1:  # queued collectives on few cores can deadlock
+            jax.config.update("jax_cpu_enable_async_dispatch", False)
+    if cache != "none":
+        default = jax.config.jax_compilation_cache_dir or "~/.cache/skeljax/compiled"
+        folder = pathlib.Path(cache or default).expanduser()
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def start_distributed() -> None:
+    """Joins the other hosts of a launch, if there are any.
+
+    Reads JAX_COORDINATOR_ADDRESS with JAX_NUM_PROCESSES and JAX_PROCESS_ID where a launcher sets
+    them; else lets JAX detect the cluster (Slurm, TPU pod, Open MPI).
+    """
+    number, process = os.environ.get("JAX_NUM_PROCESSES"), os.environ.get("JAX_PROCESS_ID")
+    try:
+        jax.distributed.initialize(
+            num_processes=int(number) if number else None,
+            process_id=int(process) if process else None,
+        )
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(
+            "cannot join the other processes of this launch",
+            found=str(error).splitlines()[0],
+            do="set JAX_COORDINATOR_ADDRESS=HOST:PORT, JAX_NUM_PROCESSES and JAX_PROCESS_ID, "
+            "or leave --distributed out for one process",
+        ) from None
+
+
+def make_mesh(devices: str = "") -> Mesh:
+    """A one-axis mesh ``("data",)`` over all devices, or a part of them.
+
+    Args:
+      devices: empty = all; a number = the first so many; a list ``0,2`` = those, by position.
+
+    Raises:
+      ConfigError: no such device.
+    """
+    have = jax.devices()
+    try:
+        if "," in devices:
+            chosen = [have[int(i)] for i in devices.split(",") if i]
+        else:
+            count = int(devices) if devices else len(have)
+            if not 0 < count <= len(have):
+                raise IndexError
+            chosen = have[:count]
+    except (ValueError, IndexError):
+        raise ConfigError(
+            "no such devices",
+            where="--devices",
+            found=devices,
+            expected=f"a number up to {len(have)} or a list like 0,1",
+            do=None if have[0].platform != "cpu" else "on CPU, --cpu_devices N makes N devices",
+        ) from None
+    return Mesh(np.asarray(chosen), ("data",), axis_types=(AxisType.Auto,))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    return NamedSharding(mesh, P())
+
+
+def split(mesh: Mesh) -> NamedSharding:
+    """The first axis cut over the devices."""
+    return NamedSharding(mesh, P("data"))
+
+
+def replicate(tree, mesh: Mesh):
+    """Host arrays (equal on every process) onto all devices."""
+    sharding = replicated(mesh)
+
+    def put(x):
+        x = np.asarray(x)
+        return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])
+
+    return jax.tree.map(put, tree)
+
+
+def is_main() -> bool:
+    """Whether this process writes the logs."""
+    return jax.process_index() == 0

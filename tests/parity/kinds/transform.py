@@ -1,0 +1,98 @@
+"""transform/* and pipeline/*: normalisation, streams, and the whole way to the network's input."""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from parity.shapes import Name, classic, ctvm, padded, pyskl, to_streams
+from skeljax.data import augment, prepare_clip, recipes, sample
+from skeljax.data.store import Store
+from skeljax.data.streams import stream
+from skeljax.layouts import Layout
+from skeljax.readers import Clip
+
+Modality = Literal["j", "b", "k", "l", "n", "jm", "bm", "km", "lm", "nm"]
+
+
+def modality(given, *, layout: Name, modalities: list[Modality]):
+    x = given["keypoint"]
+    if "keypoint_score" in given:
+        x = np.concatenate([x, given["keypoint_score"][..., None]], axis=-1)
+    return to_streams(x, pyskl(layout), modalities, published=True)
+
+
+def prenorm3d(given, *, dtype: Literal["float16", "float32"] = "float32"):
+    x = given["keypoint"]
+    centre = 1 if x.shape[2] == 25 else x.shape[2] - 1
+    y, origin = prepare_clip.normalise_3d(x, centre, dtype=np.dtype(dtype))
+    return {"keypoint": y, "total_frames": y.shape[1], "body_center": origin}
+
+
+def prenorm2d(given, *, img_shape: list[int] = (1080, 1920)):
+    return {"keypoint": prepare_clip.normalise_2d(given["keypoint"], tuple(img_shape))}
+
+
+@jax.jit
+def _ucla_points(x, view):
+    """(1,T,V,C) -> centred, turned by (degrees x, degrees y, scale), each axis to [-1,1]."""
+    x = augment.centre(x, 1, 3)
+    x = augment.linear(x, augment.view_rotation(view[0], view[1]) * view[2])
+    return augment.min_max(x, augment.present(x), 3)
+
+
+def ucla_points(raw, view=None) -> np.ndarray:
+    """(T,V,C) of the JSON -> (1,T,V,C) before the frames are drawn."""
+    view = np.asarray((0, 0, 1) if view is None else view, float)
+    return np.asarray(_ucla_points(padded(raw[None]), view))[:, : len(raw)]
+
+
+def nwucla_generate(given, *, resample: int | None = None):
+    with jax.enable_x64(True):  # the kind is one of double precision
+        x = ucla_points(given["skeleton"], given.get("view"))[0]
+    return {"skeleton": x if resample is None else x[sample.linspace_np(len(x), resample)]}
+
+
+def rendered(clips: list[Clip], layout: Layout, recipe, name: str, prepare="none") -> np.ndarray:
+    """(L,N,M,T,V,C): the clips through the store and a deterministic recipe; L test clips each."""
+    store = Store.from_clips(clips, layout=layout, classes=["a"], num_person=2, prepare=prepare)
+    data = recipes.device_data(store, recipe)
+    render = jax.jit(recipes.render, static_argnums=0)
+    index, of = jnp.arange(len(store)), stream(layout, name, published=True)
+    views = range(recipes.num_clips(recipe))
+    return np.stack([render(recipe, data, index, jax.random.key(0), of, k) for k in views])
+
+
+def pipeline_brl(
+    given,
+    *,
+    layout: Literal["nturgb+d"],
+    modality: Modality,
+    clip_len: int,
+    num_clips: int,
+    num_person: int = 2,
+    clips: list[int] | None = None,
+):
+    assert num_person == 2
+    of = pyskl(layout)
+    clip = Clip("clip", given["keypoint"], 0, of.name)
+    recipe = recipes.brl(of, clip_len, test_clips=num_clips)[1]
+    x = rendered([clip], of, recipe, modality, prepare="prenorm3d_float16")[:, 0]
+    return {"keypoint": x if clips is None else x[clips], "shape": np.array(x.shape)}
+
+
+def clr_streams(given):
+    names = {"joint": "joint", "bone": "bone", "joint_motion": "motion"}
+    rows = [to_streams(ctvm(x), classic("nturgb+d"), list(names)) for x in given["x"]]
+    return {role: np.stack([ctvm(row[name]) for row in rows]) for name, role in names.items()}
+
+
+KINDS = {
+    "transform/modality": modality,
+    "transform/prenorm3d": prenorm3d,
+    "transform/prenorm2d": prenorm2d,
+    "transform/nwucla_generate": nwucla_generate,
+    "transform/clr_streams": clr_streams,
+    "pipeline/brl": pipeline_brl,
+}

@@ -1,0 +1,49 @@
+"""One device, two devices and two processes compute the same.
+
+At a small rate: CTR-GCN starts its graph norms at 1e-6 beside a residual of exact zeros, where a
+ReLU turns on and off by the last bit of a sum, and a large step makes that bit grow. Batch
+statistics of a part of the batch, or other draws, would still differ by far more than 1e-5.
+"""
+
+import pytest
+
+import runs
+import tiny
+
+RATE = 3e-4
+
+
+@pytest.mark.parametrize("method", tiny.METHODS)
+def test_two_devices_equal_one(method, tmp_path):
+    data = tiny.dataset(tmp_path / "data")
+    for devices in ("1", "2"):
+        config = tiny.config(data, method, optim__base_lr=RATE, train__validate_every=0)
+        runs.run(config, tmp_path / devices, devices)
+    one, two = (runs.variables(tmp_path / devices) for devices in ("1", "2"))
+    assert runs.largest_difference(one, two) < 1e-5
+    at_start = [runs.rows(tmp_path / d)[0]["train/loss"] for d in ("1", "2")]
+    assert at_start[0] == pytest.approx(at_start[1], rel=1e-5)
+
+
+@pytest.mark.slow  # seen to stall after the first validation under load; cause not yet found
+@pytest.mark.parametrize("method", tiny.METHODS)
+def test_two_processes_equal_two_devices(method, tmp_path):
+    data = tiny.dataset(tmp_path / "data")
+    options = ("--config.train.epochs=2", f"--config.optim.base_lr={RATE}")
+    script = ["bash", "launch/local_pair.sh"]
+    pair = runs.command(method, data, tmp_path / "pair", *options, script=())[1:]
+    together = runs.start(script + pair)
+    out = runs.finish(together)
+    assert "2 x cpu" in out
+    two = runs.command(method, data, tmp_path / "two", *options, "--cpu_devices", "2")
+    runs.finish(runs.start(two))
+    pair, two = (runs.variables(tmp_path / name) for name in ("pair", "two"))
+    assert runs.largest_difference(pair, two) < 1e-5
+
+
+def test_a_batch_that_does_not_split_is_refused(tmp_path):
+    from skeljax.errors import ConfigError
+
+    data = tiny.dataset(tmp_path / "data")
+    with pytest.raises(ConfigError, match="split evenly over the devices"):
+        runs.run(tiny.config(data, train__batch=7), tmp_path / "run", "2")

@@ -1,0 +1,77 @@
+"""Configs: every file parses and builds, every field has a meaning, words are answered."""
+
+import importlib.util
+import pathlib
+
+import jax
+import pytest
+
+from skeljax import presets
+from skeljax.errors import ConfigError
+
+REPO = pathlib.Path(__file__).resolve().parents[1]
+CONFIGS = sorted((REPO / "configs").glob("*.py"))
+
+
+def _load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+def test_every_config_describes_all_its_fields(path):
+    module = _load(path)
+    rows = presets.describe(module.get_config())
+    assert not [field for field, _, _, meaning in rows if not meaning]
+    assert path.name in module.__doc__, "the docstring gives the command"
+    known = {field for field, *_ in presets.describe(presets.base())}
+    assert known <= {field for field, *_ in rows}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+def test_every_config_builds(path):
+    """Shapes only, nothing is compiled."""
+    import numpy as np
+
+    import tiny
+    from skeljax import job, train
+    from skeljax.data.recipes import device_data
+
+    config = _load(path).get_config()
+    layout = {"nw_ucla": "ucla20", "synthetic/ntu25": "ntu25"}[config.data.dataset]
+    store = tiny.store(8, layout=layout)
+    facts = job.training_facts(config, store, 1)
+    built = job.build(config, facts)
+    data = device_data(store, built.train_recipe)
+
+    def loss(key):
+        index = np.arange(4, dtype=np.int32)
+        batch = train.make_batch(built, data, index, key)
+        params, extra = built.method.init(key, batch)
+        return built.method.loss_fn(params, extra, batch, key, 0)[0]
+
+    assert jax.eval_shape(loss, jax.random.key(0)).shape == ()
+
+
+def test_the_reference_is_up_to_date():
+    assert (REPO / "docs" / "config.md").read_text() == presets.reference()
+
+
+def test_options():
+    groups = {"stream": ("joint", "bone"), "scale": ("published", "cpu")}
+    assert presets.options("", **groups) == {"stream": "joint", "scale": "published"}
+    assert presets.options("cpu, bone", **groups) == {"stream": "bone", "scale": "cpu"}
+    with pytest.raises(ConfigError, match="did you mean 'bone'"):
+        presets.options("bones", **groups)
+    with pytest.raises(ConfigError, match="two values for stream"):
+        presets.options("bone,joint", **groups)
+
+
+def test_an_unknown_argument_is_answered_with_the_right_one():
+    config = presets.base()
+    with pytest.raises(ConfigError, match="did you mean 'width'"):
+        presets.use_model(config, "ctrgcn", widht=3)
+    with pytest.raises(ConfigError, match="did you mean 'ctrgcn'"):
+        presets.use_model(config, "crtgcn")

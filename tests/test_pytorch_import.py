@@ -1,0 +1,167 @@
+"""Public checkpoints: names, layout, what is said when something does not fit."""
+
+import builtins
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from skeljax.errors import CheckpointError, ConfigError
+from skeljax.interop import pytorch
+from skeljax.interop.pytorch import load_state_dict, read_pt, state_dict
+from skeljax.layouts import get_layout
+from skeljax.models import BACKBONES
+from skeljax.models.heads import Classifier, Linear
+
+NUM_CLASSES, WIDTH = 5, 16
+
+
+def model(name):
+    backbone = BACKBONES[name](
+        layout=get_layout("ucla20"), num_person=1, width=WIDTH, depth=3, grow=(2,)
+    )
+    return Classifier(backbone, Linear(NUM_CLASSES))
+
+
+@functools.cache
+def shapes(name):
+    x = jax.ShapeDtypeStruct((1, 1, 8, 20, 3), np.float32)
+    init = functools.partial(model(name).init, train=False)
+    return jax.eval_shape(init, jax.random.key(0), x)
+
+
+def random(name, seed=0):
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(lambda s: rng.random(s.shape, np.float32), shapes(name))
+
+
+@pytest.mark.parametrize("name", pytorch.FAMILIES)
+def test_round_trip_is_bit_exact(name):
+    variables = random(name)
+    state = state_dict(variables, name)
+    loaded, report = load_state_dict(state, random(name, seed=1), name)
+    jax.tree.map(np.testing.assert_array_equal, loaded, variables)
+    assert set(report.loaded) == set(state) and not report.missing and not report.unused
+    again = state_dict(loaded, name)
+    assert all(np.array_equal(state[key], again[key]) for key in state)
+    assert sum(a.size for a in state.values()) == sum(a.size for a in jax.tree.leaves(variables))
+
+
+def test_layout_of_the_tensors():
+    variables = random("ctrgcn")
+    state = state_dict(variables, "ctrgcn")
+    backbone = variables["params"]["backbone"]
+    block = backbone["block2"]
+    value = block["gcn"]["ctrgc"]["value"]["kernel"]  # three subsets side by side
+    np.testing.assert_array_equal(
+        state["l2.gcn1.convs.1.conv3.weight"][..., 0, 0], value[:, 32:64].T
+    )
+    short = block["tcn"]["short"]["conv"]["kernel"]
+    np.testing.assert_array_equal(state["l2.tcn1.branches.0.3.conv.weight"][:, :, 4, 0], short[4].T)
+    opened = variables["batch_stats"]["backbone"]["block1"]["tcn"]["open"]["bn"]["var"]
+    np.testing.assert_array_equal(state["l1.tcn1.branches.2.1.running_var"], opened[8:])
+    np.testing.assert_array_equal(state["fc.weight"], variables["params"]["head"]["kernel"].T)
+    assert state["l3.gcn1.alpha"].shape == (1,) and state["l3.gcn1.PA"].shape == (3, 20, 20)
+
+
+@pytest.mark.parametrize(
+    "name, disguise",
+    [
+        ("ctrgcn", lambda key: "module." + key),
+        ("ctrgcn_pyskl", lambda key: "module." + key),
+        ("ctrgcn_pyskl", lambda key: key.replace("cls_head.fc_cls.", "cls_head.fc.")),
+    ],
+)
+def test_other_spellings(name, disguise):
+    state = state_dict(random(name), name)
+    counters = {f"{disguise('data_bn')}.num_batches_tracked": np.zeros((), np.int64)}
+    disguised = {disguise(key): value for key, value in state.items()} | counters
+    loaded, report = load_state_dict(disguised, random(name, seed=1), name)
+    jax.tree.map(np.testing.assert_array_equal, loaded, random(name))
+    assert not report.unused
+
+
+def test_missing_tensors():
+    variables, kept = random("ctrgcn"), random("ctrgcn", seed=1)
+    state = state_dict(variables, "ctrgcn")
+    gone = "l2.gcn1.convs.1.conv3.weight"
+    shape = state.pop(gone).shape
+    state["renovate.weight"] = np.zeros((2, 3))
+    with pytest.raises(CheckpointError, match=gone):
+        load_state_dict(state, kept, "ctrgcn")
+    loaded, report = load_state_dict(state, kept, "ctrgcn", strict=False)
+    assert report.missing == ((gone, shape),)
+    assert ("renovate.weight", (2, 3)) in report.unused
+    assert f"missing {gone} {shape}" in str(report) and "unused renovate.weight" in str(report)
+    # the two subsets that are there are not mixed with one that is not
+    where = lambda v: v["params"]["backbone"]["block2"]["gcn"]["ctrgc"]["value"]["kernel"]  # noqa: E731
+    np.testing.assert_array_equal(where(loaded), where(kept))
+
+
+def test_wrong_shape_names_the_tensor():
+    state = state_dict(random("ctrgcn"), "ctrgcn")
+    state["fc.weight"] = np.zeros((60, 32))
+    with pytest.raises(CheckpointError) as caught:
+        load_state_dict(state, random("ctrgcn"), "ctrgcn")
+    assert "fc.weight" in str(caught.value) and "(60, 32)" in str(caught.value)
+    assert str((NUM_CLASSES, 32)) in str(caught.value)
+
+
+def test_wrong_family():
+    state = state_dict(random("ctrgcn"), "ctrgcn")
+    with pytest.raises(CheckpointError, match="lacks"):
+        load_state_dict(state, random("ctrgcn_pyskl"), "ctrgcn_pyskl")
+    with pytest.raises(ConfigError, match="did you mean 'ctrgcn'"):
+        load_state_dict(state, random("ctrgcn"), "ctrgnc")
+
+
+@pytest.mark.parametrize("wrapper", [None, "state_dict", "model_state_dict"])
+def test_read_pt(tmp_path, wrapper):
+    torch = pytest.importorskip("torch")
+    state = state_dict(random("ctrgcn"), "ctrgcn")
+    content = {key: torch.from_numpy(np.array(value)) for key, value in state.items()}
+    content = {"meta": {"epoch": 3}, wrapper: content} if wrapper else content
+    torch.save(content, tmp_path / "a.pt")
+    read = read_pt(tmp_path / "a.pt")
+    assert read.keys() == state.keys()
+    assert all(np.array_equal(read[key], state[key]) for key in state)
+
+
+class Trap:
+    """Runs code when it is unpickled."""
+
+    fired = False
+
+    def __reduce__(self):
+        return (setattr, (Trap, "fired", True))
+
+
+def test_read_pt_runs_no_code(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save({"weight": Trap()}, tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match=r"a\.pt"):
+        read_pt(tmp_path / "a.pt")
+    assert not Trap.fired
+
+
+def test_read_pt_of_something_else(tmp_path):
+    torch = pytest.importorskip("torch")
+    (tmp_path / "text.pt").write_text("no checkpoint")
+    torch.save({"epoch": 3}, tmp_path / "empty.pt")
+    for name in ("text.pt", "empty.pt", "absent.pt"):
+        with pytest.raises(CheckpointError, match=name):
+            read_pt(tmp_path / name)
+
+
+def test_read_pt_without_torch(tmp_path, monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name == "torch":
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(CheckpointError, match=r"pip install skeljax\[torch\]"):
+        read_pt(tmp_path / "a.pt")

@@ -1,0 +1,66 @@
+"""A dataset and configs small enough to train in seconds, for the tests of the trainer.
+
+`METHODS` names the methods that the device, process and resume tests run over: a new method joins
+by a line here.
+"""
+
+import numpy as np
+
+from skeljax import presets
+from skeljax.data.store import Store
+from skeljax.layouts import get_layout
+from skeljax.readers import Clip
+
+METHODS = {"supervised": {}}
+
+
+def clips(count: int, *, first: int = 0, layout: str = "ucla20", classes: int = 4) -> list[Clip]:
+    """Random walks around a pose that tells the class; `first` numbers them."""
+    size = get_layout(layout)
+    poses = np.random.default_rng(0).normal(size=(classes, size.num_joints, size.channels))
+    made = []
+    for number in range(first, first + count):
+        draw = np.random.default_rng(number)
+        label, frames = number % classes, int(draw.integers(9, 20))
+        steps = draw.normal(scale=0.1, size=(1, frames, size.num_joints, size.channels))
+        keypoints = (poses[label] + steps.cumsum(1)).astype(np.float32)
+        facts = {"subject": number % 5}
+        made.append(Clip(f"clip{number:03}", keypoints, label, layout, facts))
+    return made
+
+
+def store(count: int, split: str = "train", **kwargs) -> Store:
+    made = clips(count, **kwargs)
+    layout, classes = made[0].layout, kwargs.get("classes", 4)
+    names = tuple(f"class{c}" for c in range(classes))
+    return Store.from_clips(made, layout=layout, classes=names, dataset="tiny", split=split)
+
+
+def dataset(folder, *, train: int = 40, test: int = 18, **kwargs):
+    """A folder of Store files; returns it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    store(train, "train", **kwargs).save(folder / "train.npz")
+    store(test, "test", first=1000, **kwargs).save(folder / "test.npz")
+    return folder
+
+
+def config(folder, method: str = "supervised", **fields):
+    """A config of `method` on `dataset(folder)`; `fields` like ``train__epochs=3`` override."""
+    made = presets.base()
+    made.data.dataset = str(folder)
+    made.scale = "demo"
+    presets.use_recipe(made, "ucla", frames=8)
+    presets.use_model(made, "ctrgcn", width=8, depth=3, grow=(3,))
+    presets.use_method(made, method, **METHODS[method])
+    made.optim.base_lr = 0.02
+    made.optim.weight_decay = 1e-4
+    made.train.epochs = 2
+    made.train.batch = 8
+    made.test.batch = 8
+    for field, value in fields.items():
+        *path, name = field.split("__")
+        node = made
+        for part in path:
+            node = node[part]
+        node[name] = value
+    return made
