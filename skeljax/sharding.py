@@ -25,8 +25,8 @@ def set_up(cache: str | None = None, cpu_devices: int = 0) -> None:
     logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax tells every step; errors reach us
     if cpu_devices:
         jax.config.update("jax_num_cpu_devices", cpu_devices)
-        if cpu_devices > 1:  # queued collectives on few cores can deadlock
-            jax.config.update("jax_cpu_enable_async_dispatch", False)
+        if cpu_devices > 1:
+            _one_program_at_a_time()
     if cache != "none":
         default = jax.config.jax_compilation_cache_dir or "~/.cache/skeljax/compiled"
         folder = pathlib.Path(cache or default).expanduser()
@@ -41,6 +41,7 @@ def start_distributed() -> None:
     them; else lets JAX detect the cluster (Slurm, TPU pod, Open MPI).
     """
     number, process = os.environ.get("JAX_NUM_PROCESSES"), os.environ.get("JAX_PROCESS_ID")
+    _one_program_at_a_time()
     try:
         jax.distributed.initialize(
             num_processes=int(number) if number else None,
@@ -53,6 +54,11 @@ def start_distributed() -> None:
             do="set JAX_COORDINATOR_ADDRESS=HOST:PORT, JAX_NUM_PROCESSES and JAX_PROCESS_ID, "
             "or leave --distributed out for one process",
         ) from None
+
+
+def _one_program_at_a_time():
+    """On CPU, collectives of two programs in flight on few cores can wait for each other."""
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 
 def make_mesh(devices: str = "") -> Mesh:

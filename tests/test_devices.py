@@ -25,7 +25,6 @@ def test_two_devices_equal_one(method, tmp_path):
     assert at_start[0] == pytest.approx(at_start[1], rel=1e-5)
 
 
-@pytest.mark.slow  # seen to stall after the first validation under load; cause not yet found
 @pytest.mark.parametrize("method", tiny.METHODS)
 def test_two_processes_equal_two_devices(method, tmp_path):
     data = tiny.dataset(tmp_path / "data")
