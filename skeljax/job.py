@@ -32,13 +32,28 @@ class Stores:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What is trained or tested, built from a config and facts."""
+    """What is trained or tested, built from a config and facts.
+
+    `train_recipe` is one recipe, or one for each of some views of a method, the first of them for
+    its other views too.
+    """
 
     method: Method
     facts: Facts
-    train_recipe: tuple
+    train_recipe: tuple | dict[str, tuple]
     test_recipe: tuple
     stream: Stream
+
+    def recipe_of(self, view: str) -> tuple:
+        """The training recipe of a view."""
+        if isinstance(self.train_recipe, tuple):
+            return self.train_recipe
+        return self.train_recipe.get(view, next(iter(self.train_recipe.values())))
+
+    @property
+    def train_recipes(self) -> list[tuple]:
+        """The training recipes, each once."""
+        return list(dict.fromkeys(self.recipe_of(view) for view in self.method.views))
 
 
 def load_stores(config: ConfigDict) -> Stores:

@@ -54,7 +54,7 @@ def make_batch(job: Job, data, index, key):
     batch = {"label": data["label"][index], "index": index}
     for number, view in enumerate(job.method.views):
         view_key = jax.random.fold_in(key, number)
-        batch[view] = render(job.train_recipe, data, index, view_key, job.stream)
+        batch[view] = render(job.recipe_of(view), data, index, view_key, job.stream)
     return batch
 
 
@@ -148,7 +148,7 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, mesh, stop: Stop) -> 
         steps_per_epoch=per_epoch,
         **config.optim.schedule.to_dict(),
     )
-    data = device_data(stores.train, job.train_recipe, sharding=replicated(mesh))
+    data = device_data(stores.train, *job.train_recipes, sharding=replicated(mesh))
     optimizer = optimizer_for(config, job, rate, data)
     # 2. the folder and the state: resumed, or fresh (and loaded from another run)
     with rundir.guarded(workdir):
@@ -168,7 +168,10 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, mesh, stop: Stop) -> 
         log.say(f"resumed at step {resumed} of {total}")
     # 3. epochs
     take = make_chunk(job, optimizer, rate, mesh, config.seed)
-    judge = evaluate.Evaluator(job, stores.val or stores.test, config.test.batch, mesh)
+    judge_of = functools.partial(
+        evaluate.make_evaluator, job, bank=stores.train, batch=config.test.batch, mesh=mesh
+    )
+    judge = judge_of(stores.val or stores.test)
     judged = "val" if stores.val else "test"
     progress = Progress(total, config.train.batch)
     # a run that stopped at the end of an epoch begins with that epoch's validation
@@ -214,7 +217,7 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, mesh, stop: Stop) -> 
     stop.working = False  # all is saved
     log.say(f"trained in {clock(log.seconds)}")
     log.close()
-    tester = evaluate.Evaluator(job, stores.test, config.test.batch, mesh) if stores.val else judge
+    tester = judge_of(stores.test) if stores.val else judge
     return evaluate.finish(workdir, config, tester, state, judged, log.seconds)
 
 

@@ -44,7 +44,7 @@ def test_every_config_builds(path):
     store = tiny.store(8, layout=layout)
     facts = job.training_facts(config, store, 1)
     built = job.build(config, facts)
-    data = device_data(store, built.train_recipe)
+    data = device_data(store, *built.train_recipes)
 
     def loss(key):
         index = np.arange(4, dtype=np.int32)
