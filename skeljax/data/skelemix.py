@@ -72,24 +72,24 @@ def _connected(joints: set[int], layout: Layout) -> list[set[int]]:
     return list(groups.values())
 
 
-def check_ranges(parts: tuple[int, int], slots: tuple[int, int], count: int, where: str) -> None:
-    """Whether some part of the body and some part of the clip is pasted, and never all of it.
+def check_swap(row: tuple, count: int) -> None:
+    """Whether a row of config.method.swaps can be drawn from, and never pastes everything.
 
     Args:
-      parts: fewest and most parts (or joints) of a mix, of `count`.
-      slots: shortest and longest stretch, in sixteenths of the clip.
+      row: fewest and most parts (or joints), shortest and longest stretch in sixteenths of the
+        clip, mixes, weight.
+      count: parts (or joints) of the body.
 
     Raises:
-      ConfigError: a range that is empty or pastes everything.
+      ConfigError: a range that is empty or takes all, or no mix.
     """
-    for name, (low, high), most in (("parts", parts, count - 1), ("slots", slots, 16)):
-        if not 1 <= low <= high <= most:
-            raise ConfigError(
-                f"the range of {name} to mix cannot be drawn from",
-                where=where,
-                found=f"{low} to {high}",
-                expected=f"two numbers from 1 to {most}",
-            )
+    expected = f"1 <= low <= high < {count} parts, 1 <= low <= high <= 16 sixteenths, mixes >= 1"
+    good = len(row) == 6 and row[4] >= 1
+    good = good and 1 <= row[0] <= row[1] < count and 1 <= row[2] <= row[3] <= 16
+    if not good:
+        raise ConfigError(
+            "a mix cannot be drawn", where="method.swaps", found=row, expected=f"{expected}, weight"
+        )
 
 
 def draw_slots(key, sixteenths: tuple[int, int], count: int):
@@ -113,22 +113,21 @@ def draw_some(key, range_: tuple[int, int], count: int):
     return rank < number
 
 
-def draw_mix(key, parts, range_: tuple[int, int], sixteenths, batch: int, slots: int) -> Mix:
+def draw_mix(key, parts, row: tuple, batch: int, slots: int) -> Mix:
     """One mix of a batch.
 
     Args:
       parts: (P, V) bool, what is chosen as a whole: `body_parts`, or single joints (the identity).
-      range_: fewest and most of them.
-      sixteenths: of `draw_slots`.
+      row: of `check_swap`.
       batch: N.
       slots: S.
     """
     shift_key, part_key, slot_key = jax.random.split(key, 3)
-    chosen = draw_some(part_key, range_, len(parts))
+    chosen = draw_some(part_key, row[:2], len(parts))
     return Mix(
         jax.random.randint(shift_key, (), 1, batch),
         (chosen[:, None] & jnp.asarray(parts)).any(0),
-        draw_slots(slot_key, sixteenths, slots),
+        draw_slots(slot_key, row[2:4], slots),
     )
 
 
@@ -153,15 +152,3 @@ def paste(x: jax.Array, mix: Mix, source: jax.Array) -> jax.Array:
         )
     region = jnp.repeat(mix.region, frames // slots, axis=0)
     return jnp.where(region[None, None, :, :, None], source, x)
-
-
-def region_pool(features: jax.Array, region: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Means of a feature map (N, M, S, V, D) over a region (S, V) and over the rest: 2 x (N, D)."""
-    wide = features.astype(jnp.promote_types(features.dtype, jnp.float32))
-
-    def mean(where):
-        total = jnp.einsum("nmsvd,sv->nmd", wide, where, precision="highest")
-        return (total / where.sum()).mean(1)
-
-    inside = region.astype(wide.dtype)
-    return mean(inside), mean(1 - inside)

@@ -37,7 +37,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from skeljax.errors import CheckpointError, choose
-from skeljax.interop import ctrgcn, stgcn
+from skeljax.interop import contrastive, ctrgcn, stgcn
 
 FAMILIES: dict[str, Callable[[str], tuple[str, ...] | None]] = {
     "ctrgcn": ctrgcn.official,
@@ -48,6 +48,8 @@ FAMILIES: dict[str, Callable[[str], tuple[str, ...] | None]] = {
     "stgcn_contrastive": stgcn.contrastive,
     "stgcn_crosclr": stgcn.contrastive,
     "stgcn_frhead": stgcn.frhead,
+    "skeletonclr": contrastive.skeletonclr,
+    "skelemixclr": contrastive.skelemixclr,
 }
 
 _LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}

@@ -30,7 +30,7 @@ def of_stream(x, layout: Layout, name: str):
 
 
 class Entry(nn.Module):
-    """Linear, ReLU in front of the joint stream's head: the public code's heads of other streams."""
+    """Linear, ReLU before the joint stream's head: the public code's heads of other streams."""
 
     @nn.compact
     def __call__(self, pooled: jax.Array) -> jax.Array:
@@ -159,7 +159,7 @@ class CrosSCLR(SkeletonCLR):
         return query, key, {**extra, **flat(query_stats), "key": new_keys}
 
     def similarities(self, query, key, queue):
-        """Of unit vectors {stream: (N, E)}: cosines with the own key (N, 1) and the queue (N, K)."""
+        """Cosines of unit vectors {stream: (N, E)} with the own key (N, 1) and the queue (N, K)."""
         positive = {n: losses.cosine(query[n], key[n]) for n in self.streams}
         return positive, {n: losses.against(query[n], queue[n]) for n in self.streams}
 

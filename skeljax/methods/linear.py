@@ -15,7 +15,6 @@ from skeljax.methods.crosclr import of_stream
 from skeljax.methods.skeletonclr import STD
 from skeljax.methods.supervised import Supervised
 
-
 HEADS = ("head", "heads")  # parameters that train on a frozen encoder
 
 

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from skeljax.data.skelemix import (
     Mix,
     body_parts,
-    check_ranges,
+    check_swap,
     draw_mix,
     partner,
     paste,
-    region_pool,
 )
 from skeljax.errors import ConfigError, choose
 from skeljax.losses import contrastive as losses
 from skeljax.methods.skeletonclr import Passes, Projection, SkeletonCLR, query_stats
+from skeljax.models.heads import pool_parts
 
 
 class Mixed(NamedTuple):
@@ -48,27 +48,22 @@ class SkeleMixCLR(SkeletonCLR):
     Attributes:
       net, facts, dim, queue, momentum, loss, key_copies_query: of `SkeletonCLR`.
       temperature: that the cosines are divided by.
-      crops: query crops a clip, of the lengths that the recipe names; each is mixed.
-      weights: of the crops' terms; empty = 1 each.
-      mixes: R mixes of each crop.
+      swaps: a row for each query crop, whose length is the recipe's: fewest and most body parts,
+        shortest and longest stretch (in sixteenths of the clip), mixes, weight of its terms.
       average: average the region losses over the mixes (the paper's first form) instead of summing.
       alpha: weight of the region losses.
-      parts: fewest and most body parts of a mix; with joints="random", fewest and most joints.
-      slots: shortest and longest stretch of a mix, in sixteenths of the clip.
       source: what is pasted: swap (another clip of the batch), zeros or gaussian.
-      joints: parts (whole body parts) or random (single joints, anywhere).
+      joints: parts (whole body parts), or random: the first two numbers of a row count joints.
       stride: frames of the clip a frame of the feature map, the product of the backbone's strides.
       knn_k: neighbours that vote when features are judged.
       knn_temperature: of their votes.
     """
 
     temperature: float = 0.2
-    weights: tuple[float, ...] = ()
-    mixes: int = 1
+    crops: int = dataclasses.field(default=1, init=False)  # the rows of `swaps` count
+    swaps: tuple[tuple, ...] = ((2, 3, 7, 11, 1, 1.0),)
     average: bool = False
     alpha: float = 1.0
-    parts: tuple[int, int] = (2, 3)
-    slots: tuple[int, int] = (7, 11)
     source: str = "swap"
     joints: str = "parts"
     stride: int = 4
@@ -77,13 +72,12 @@ class SkeleMixCLR(SkeletonCLR):
         super().__post_init__()
         choose("source", self.source, ("swap", "zeros", "gaussian"), where="method.source")
         choose("choice of joints", self.joints, ("parts", "random"), where="method.joints")
-        check_ranges(self.parts, self.slots, len(self.choices), "method.parts, method.slots")
-        if self.weights and len(self.weights) != self.crops:
-            raise ConfigError(
-                "there is not one weight a crop",
-                where="method.weights",
-                found=f"{len(self.weights)} weights, {self.crops} crops",
-            )
+        for row in self.swaps:
+            check_swap(row, len(self.choices))
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        return ("query", "key", *(f"query{i}" for i in range(1, len(self.swaps))))
 
     @property
     def projection(self) -> Projection:
@@ -97,33 +91,32 @@ class SkeleMixCLR(SkeletonCLR):
         return body_parts(self.facts.layout)
 
     def draw(self, rng, batch) -> list[Mix]:
-        """R mixes of each crop, stacked."""
-
-        def one(key, x):
-            slots, choices = x.shape[2] // self.stride, self.choices
-            return draw_mix(key, choices, self.parts, self.slots, x.shape[0], slots)
-
-        keys = jax.random.split(rng, (self.crops, self.mixes))
-        return [
-            jax.vmap(lambda k, x=batch[view]: one(k, x))(ks) for view, ks in zip(self.queries, keys)
-        ]
+        """The mixes of each crop, stacked."""
+        drawn = []
+        for view, row, key in zip(self.queries, self.swaps, jax.random.split(rng, len(self.swaps))):
+            x = batch[view]
+            one = partial(
+                draw_mix, parts=self.choices, row=row, batch=len(x), slots=x.shape[2] // self.stride
+            )
+            drawn.append(jax.vmap(one)(jax.random.split(key, row[4])))
+        return drawn
 
     def passes(self, params, extra, batch, rng, mixes: list[Mix] | None = None):
         """Clean passes, then mixed ones, then the key's; `mixes` in place of drawn ones."""
-        draw_key, clean_key, mixed_key, last_key = jax.random.split(rng, 4)
+        draw_key, *keys, last_key = jax.random.split(rng, 2 * len(self.swaps) + 2)
         mixes = self.draw(draw_key, batch) if mixes is None else mixes
         stats, clean, mixed = query_stats(extra), [], []
-        for view, key in zip(self.queries, jax.random.split(clean_key, self.crops)):
+        for view, key in zip(self.queries, keys[::2]):
             vectors, stats = self.encode(params, stats, batch[view], key)
             clean.append(vectors)
-        for view, mix, key in zip(self.queries, mixes, jax.random.split(mixed_key, self.crops)):
+        for view, mix, key in zip(self.queries, mixes, keys[1::2]):
             vectors, stats = self.encode_mixes(params, stats, batch[view], mix, key)
             mixed.append(vectors)
         key, moved = self.encode_key(params, extra, batch["key"], last_key)
         return Passes(clean, key, mixed), {**extra, **stats, **moved}
 
     def encode_mixes(self, params, stats, x, mixes: Mix, rng) -> tuple[Mixed, dict]:
-        """Every mix of a crop x in a pass of its own. They share one program, so one is compiled."""
+        """Every mix of a crop x in a pass of its own; all are one program."""
         count = mixes.shift.shape[0]
 
         def one(stats, drawn):
@@ -132,7 +125,7 @@ class SkeleMixCLR(SkeletonCLR):
             source = self.pasted(noise_key, x, mix.shift)
             features, stats = self.features(params, stats, paste(x, mix, source), pass_key)
             self._check_stride(x, features.map)
-            pasted, context = region_pool(features.map, mix.region)
+            pasted, context = pool_parts(features.map, mix.region)
             pasted, stats = self.project(params, stats, pasted)
             context, stats = self.project(params, stats, context)
             return stats, Mixed(pasted, context, mix.shift)
@@ -149,13 +142,12 @@ class SkeleMixCLR(SkeletonCLR):
     def terms(self, passes: Passes, queue) -> dict[str, jax.Array]:
         """``total``, and its ``instance`` and ``region`` parts, before `alpha`."""
         key, found = losses.unit(passes.key), {}
-        weights, loss = self.weights or (1.0,) * self.crops, losses.FORMS[self.loss]
-        instance = region = 0.0
-        for i, (weight, clean, mixed) in enumerate(zip(weights, passes.clean, passes.mixed)):
+        loss, instance, region = losses.FORMS[self.loss], 0.0, 0.0
+        for row, clean, mixed in zip(self.swaps, passes.clean, passes.mixed):
+            weight = row[5]
             logits = self.logits(losses.unit(clean), key, queue)
             instance += weight * loss(logits)
-            if i == 0:
-                found["instance_top1"] = (logits.argmax(1) == 0).mean()
+            found.setdefault("instance_top1", (logits.argmax(1) == 0).mean())
             pasted, context = self.region_logits(mixed, key, queue)
             each = 0.5 * (jax.vmap(loss)(pasted) + jax.vmap(loss)(context))
             region += weight * (each.mean() if self.average else each.sum())

@@ -166,7 +166,7 @@ class SkeletonCLR:
 
         Returns `extra` with the running statistics of both encoders and the key encoder moved.
         """
-        rngs = jax.random.split(rng, self.crops + 1)
+        rngs = jax.random.split(rng, len(self.queries) + 1)
         stats, clean = query_stats(extra), []
         for view, pass_rng in zip(self.queries, rngs):
             vectors, stats = self.encode(params, stats, batch[view], pass_rng)
