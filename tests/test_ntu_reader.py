@@ -49,25 +49,10 @@ def test_parses_as_a_slow_reader_does():
 
 
 def test_numbers_in_every_form():
-    forms = [
-        "0",
-        "-0",
-        "1",
-        "-1",
-        ".5",
-        "-.5",
-        "5.",
-        "1e2",
-        "-1E-05",
-        "+3",
-        "123456789012.5",
-        "0.1234567890123456789",
-        "007",
-        "1.2.3",
-    ]
-    points = np.zeros((25, 3))
-    lines = fake_ntu.skeleton([[(1, points)]]).split(b"\r\n")
-    for form in forms:
+    good = ["0", "-0", "1", "-1", ".5", "-.5", "5.", "1e2", "-1E-05", "+3", "007"]
+    good += ["123456789012.5", "0.1234567890123456789"]
+    lines = fake_ntu.skeleton([[(1, np.zeros((25, 3)))]]).split(b"\r\n")
+    for form in good:
         lines[5] = f"1 {form} 2 {' '.join('0' * 9)}".encode()
         assert ntu.parse(b"\n".join(lines), "a").points[0, 1, 1] == np.float32(float(form))
     for form in ["1.2.3", ".", "-.", "nan", "-inf", "1e39", "x", "--1", "-"]:
