@@ -1,6 +1,16 @@
 """What runs each kind of KINDS.md: kind -> ``handler(given, *, <args>) -> {role: value}``."""
 
-from parity.kinds import augment, contrastive, feeder, graph, lists, metric, model, transform
+from parity.kinds import (
+    augment,
+    contrastive,
+    feeder,
+    graph,
+    lists,
+    metric,
+    model,
+    reader,
+    transform,
+)
 
 KINDS = {
     **metric.KINDS,
@@ -10,7 +20,17 @@ KINDS = {
     **feeder.KINDS,
     **lists.KINDS,
     **model.KINDS,
-    **contrastive.KINDS,
+from parity.kinds import (
+    augment,
+    contrastive,
+    feeder,
+    graph,
+    lists,
+    metric,
+    model,
+    reader,
+    transform,
+)
 }
 
 # Kinds that record a slip which no public checkpoint and no published number needs -> why.
