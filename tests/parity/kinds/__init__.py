@@ -20,17 +20,8 @@ KINDS = {
     **feeder.KINDS,
     **lists.KINDS,
     **model.KINDS,
-from parity.kinds import (
-    augment,
-    contrastive,
-    feeder,
-    graph,
-    lists,
-    metric,
-    model,
-    reader,
-    transform,
-)
+    **reader.KINDS,
+    **contrastive.KINDS,
 }
 
 # Kinds that record a slip which no public checkpoint and no published number needs -> why.
