@@ -10,7 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from skeljax.data.feeder import hold_out
-from skeljax.data.longtail import read_names
+from skeljax.data.longtail import labelled_subset, read_names
 from skeljax.data.recipes import RECIPES
 from skeljax.data.store import Store, check_disjoint
 from skeljax.data.streams import Stream, stream
@@ -70,6 +70,8 @@ def load_stores(config: ConfigDict) -> Stores:
             where=config.data.dataset,
             found=f"{len(train.classes)} and {len(test.classes)}",
         )
+    if config.data.labelled < 1:
+        train = train.select(labelled_subset(train.label, config.data.labelled))
     val = None
     if config.data.val_by:
         kept, held = hold_out(train, config.data.val_by, config.data.val_fraction, config.seed)

@@ -28,6 +28,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "init_from": ("", "run folder whose weights are loaded where they fit"),
     "data.dataset": ("synthetic/ntu25", "TFDS name, name/config, or a folder of Store .npz files"),
     "data.train": ("train", "split that is trained on, or a text file of clip names in `train`"),
+    "data.labelled": (1.0, "share of each class's clips that is trained on (semi-supervised)"),
     "data.test": ("test", "split that is tested on"),
     "data.dir": ("", "TFDS folder; empty = TFDS's own default"),
     "data.prepare": ("none", "whole-clip preparation, done once: none, prenorm3d, ..."),

@@ -164,17 +164,19 @@ def contrastive(
 
     Args:
       frames: frames the network sees; 0 = as stored.
-      amplitude: largest shear.
-      ratio: clip length over the frames mirrored at either end.
+      amplitude: largest shear; 0 = none.
+      ratio: clip length over the frames mirrored at either end; 0 = no crop.
       more_frames: lengths of further query crops, the views query1, query2 ...
     """
     dims = layout.dims
+    change = (TemporalCrop(ratio),) if ratio else ()
+    change += (Shear(amplitude, dims),) if amplitude else ()
 
     def of(frames: int) -> tuple:
         return (Whole(), Resize(frames)) if frames else (Whole(),)
 
     def train(frames: int) -> Recipe:
-        return (*of(frames), TemporalCrop(ratio), Shear(amplitude, dims), ToStream(dims))
+        return (*of(frames), *change, ToStream(dims))
 
     further = {f"query{i}": train(n) for i, n in enumerate(more_frames, 1)}
     views = {"query": train(frames), **further} if further else train(frames)
