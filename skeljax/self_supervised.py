@@ -11,6 +11,7 @@ import dataclasses
 from ml_collections import ConfigDict
 
 from skeljax import presets
+from skeljax.errors import ConfigError
 
 PRETRAINING = ("skelemixclr_plus", "skelemixclr", "skeletonclr", "crosclr")
 PROTOCOLS = ("linear", "finetune", "semi", "knn")
@@ -147,6 +148,13 @@ def _options(source: str, text: str, **more) -> dict[str, str]:
 def _base(source: str, method: str, chosen: dict[str, str]) -> ConfigDict:
     """Data, recipe and backbone of a pre-training method, and of all that starts from it."""
     of, cross = SOURCES[source], method in ("crosclr", "skeletonclr")
+    if method == "crosclr" and chosen["stream"] != "joint":
+        raise ConfigError(
+            "CrosSCLR derives its streams from the joints itself",
+            where="the text after the colon of --config",
+            found=chosen["stream"],
+            do="leave the stream out; config.method.streams names them",
+        )
     config = presets.base()
     config.stream, config.scale = chosen["stream"], chosen["scale"]
     config.data.dataset = of.name.format(chosen["protocol"])
