@@ -15,10 +15,13 @@ from ml_collections import ConfigDict
 from skeljax.data.recipes import RECIPES
 from skeljax.data.streams import STREAMS
 from skeljax.errors import ConfigError, choose
+from skeljax.losses import LOSSES
 from skeljax.methods import METHODS
 from skeljax.models import BACKBONES
 
-__all__ = ["STREAMS", "base", "describe", "options", "use_method", "use_model", "use_recipe"]
+__all__ = [
+    "STREAMS", "base", "describe", "options", "use_loss", "use_method", "use_model", "use_recipe",
+]  # fmt: skip
 
 # field: (default, meaning). The types of the defaults are the types of the fields.
 FIELDS: dict[str, tuple[Any, str]] = {
@@ -40,6 +43,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "recipe.name": ("", "how a clip becomes the network's input"),
     "model.name": ("", "backbone"),
     "method.name": ("", "way of training"),
+    "loss.name": ("", "loss of the classifier; empty = the method's own"),
     "optim.name": ("sgd", "sgd or adamw"),
     "optim.base_lr": (0.1, "learning rate at base_batch; the rate used is printed at the start"),
     "optim.base_batch": (0, "lr = base_lr * train.batch / base_batch; 0 = base_lr as it is"),
@@ -87,6 +91,11 @@ def use_model(config: ConfigDict, name: str, **arguments) -> None:
 def use_method(config: ConfigDict, name: str, **arguments) -> None:
     """Sets config.method to a method with all its arguments."""
     _use(config, "method", name, METHODS, arguments)
+
+
+def use_loss(config: ConfigDict, name: str, **arguments) -> None:
+    """Sets config.loss to a loss with all its arguments."""
+    _use(config, "loss", name, LOSSES, arguments)
 
 
 def use_recipe(config: ConfigDict, name: str, **arguments) -> None:
@@ -166,10 +175,10 @@ def _use(config, part, name, table, arguments):
     config[part] = ConfigDict({"name": name, **known, **arguments})
 
 
-_PARTS = {"model": BACKBONES, "method": METHODS, "recipe": RECIPES}
+_PARTS = {"model": BACKBONES, "method": METHODS, "loss": LOSSES, "recipe": RECIPES}
 
 # given by the trainer, not by a config
-_GIVEN = {"layout", "num_person", "net", "facts", "name", "parent", "self"}
+_GIVEN = {"layout", "num_person", "net", "facts", "loss", "name", "parent", "self"}
 
 
 def _arguments(made) -> dict[str, Any]:
