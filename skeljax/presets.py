@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -21,6 +22,7 @@ from skeljax.models import BACKBONES
 
 __all__ = [
     "STREAMS", "base", "describe", "options", "use_loss", "use_method", "use_model", "use_recipe",
+    "use_row",
 ]  # fmt: skip
 
 # field: (default, meaning). The types of the defaults are the types of the fields.
@@ -68,6 +70,9 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "train.test_last": (True, "test the last epoch at the end: result.json"),
     "train.test_best": (False, "also test the best epoch: result_best_*.json"),
     "test.batch": (64, "clips a step of a test"),
+    "row.streams": ((), "streams that are trained one after the other and fused; empty = `stream`"),
+    "row.fusions": ({}, "weights of the fused streams, by name: {'two': {'joint': 1, 'bone': 1}}"),
+    "row.rule": ("logits", "what is summed: logits or probabilities"),
 }  # fmt: skip
 
 
@@ -101,6 +106,29 @@ def use_loss(config: ConfigDict, name: str, **arguments) -> None:
 def use_recipe(config: ConfigDict, name: str, **arguments) -> None:
     """Sets config.recipe to a recipe with all its arguments."""
     _use(config, "recipe", name, RECIPES, arguments)
+
+
+def use_row(
+    config: ConfigDict,
+    streams: Sequence[str],
+    fusions: Mapping[str, Mapping[str, float]],
+    rule: str = "logits",
+) -> None:
+    """Makes the config a whole row of a table: `streams`, each trained alone, and their fusions.
+
+    >>> use_row(config, ("joint", "bone"), {"two": {"joint": 1, "bone": 1}}, rule="probabilities")
+
+    Args:
+      fusions: weights by the name of the fusion; fuse.PRESETS has published ones.
+      rule: ``logits`` or ``probabilities``, what is summed.
+    """
+    config.row.streams, config.row.rule = tuple(streams), rule
+    config.row.fusions = ConfigDict(
+        {
+            name: {stream: float(weight) for stream, weight in weights.items()}
+            for name, weights in fusions.items()
+        }
+    )
 
 
 def options(text: str, **groups: tuple[str, ...]) -> dict[str, str]:
