@@ -37,7 +37,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from skeljax.errors import CheckpointError, choose
-from skeljax.interop import aagcn, ctrgcn, stgcn
+from skeljax.interop import aagcn, ctrgcn, stgcn, tcagcn
 
 FAMILIES: dict[str, Callable[[str], tuple[str, ...] | None]] = {
     "ctrgcn": ctrgcn.official,
@@ -50,6 +50,7 @@ FAMILIES: dict[str, Callable[[str], tuple[str, ...] | None]] = {
     "stgcn_frhead": stgcn.frhead,
     "aagcn": aagcn.official,
     "aagcn_pyskl": aagcn.pyskl,
+    "tcagcn": tcagcn.official,
 }
 
 _LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
