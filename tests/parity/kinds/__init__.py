@@ -1,6 +1,6 @@
 """What runs each kind of KINDS.md: kind -> ``handler(given, *, <args>) -> {role: value}``."""
 
-from parity.kinds import augment, feeder, graph, lists, loss, metric, model, transform
+from parity.kinds import augment, feeder, graph, lists, loss, metric, model, reader, transform
 
 KINDS = {
     **metric.KINDS,
@@ -11,6 +11,7 @@ KINDS = {
     **lists.KINDS,
     **loss.KINDS,
     **model.KINDS,
+    **reader.KINDS,
 }
 
 # Kinds that record a slip which no public checkpoint and no published number needs -> why.
