@@ -29,13 +29,14 @@ class Evaluator:
       store: what is tested.
       batch: clips a dispatch, rounded up to the devices.
       mesh: devices.
+      clips: how many clips of a recording are averaged; all that the recipe has if None.
     """
 
     protocol = ""  # another word for result.json than the dataset's own
 
-    def __init__(self, job: Job, store, batch: int, mesh):
+    def __init__(self, job: Job, store, batch: int, mesh, clips: int | None = None):
         self.store, self.mesh = store, mesh
-        self.clips = num_clips(job.test_recipe)
+        self.clips = clips or num_clips(job.test_recipe)
         self.batch = -(-batch // mesh.size) * mesh.size
         self.job, self._data = job, None
         self._predict = jax.jit(self._predict_batch, out_shardings=replicated(mesh))
@@ -103,9 +104,9 @@ class KnnEvaluator(Evaluator):
 
     protocol = "knn"
 
-    def __init__(self, job: Job, store, bank, batch: int, mesh):
-        super().__init__(job, store, batch, mesh)
-        self.bank = Evaluator(job, bank, batch, mesh)
+    def __init__(self, job: Job, store, bank, batch: int, mesh, clips: int | None = None):
+        super().__init__(job, store, batch, mesh, clips)
+        self.bank = Evaluator(job, bank, batch, mesh, clips=1)
 
     def scores(self, params, extra, train_counts, stop=None) -> Scores | None:
         """Shares (N, K) of the votes."""
@@ -131,11 +132,11 @@ class KnnEvaluator(Evaluator):
         )
 
 
-def make_evaluator(job: Job, store, bank, batch: int, mesh) -> Evaluator:
+def make_evaluator(job: Job, store, bank, batch: int, mesh, clips: int | None = None) -> Evaluator:
     """An Evaluator over `store`; by votes of the `bank` where the method has `knn`, not logits."""
     if hasattr(job.method, "knn"):
-        return KnnEvaluator(job, store, bank, batch, mesh)
-    return Evaluator(job, store, batch, mesh)
+        return KnnEvaluator(job, store, bank, batch, mesh, clips)
+    return Evaluator(job, store, batch, mesh, clips)
 
 
 def finish(workdir, config, judge: Evaluator, state, judged: str, wall_s: float) -> dict:

@@ -6,7 +6,7 @@ of its module; the rest follows from the leaf:
 
     ours                         PyTorch
     kernel (C, D)                weight (D, C, 1, 1), of a Linear (D, C)
-    kernel (K, C, D)             weight (D, C, K, 1)
+    kernel (K, C, D)             weight (D, C, K, 1), of a Conv1d (D, C, K)
     scale, bias (D,)             weight, bias (D,)
     mean, var (D,)               running_mean, running_var (D,)
     alpha ()                     alpha (1,)
@@ -37,7 +37,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from skeljax.errors import CheckpointError, choose
-from skeljax.interop import contrastive, ctrgcn, stgcn
+from skeljax.interop import aagcn, contrastive, ctrgcn, stgcn, tcagcn
 
 FAMILIES: dict[str, Callable[[str], tuple[str, ...] | None]] = {
     "ctrgcn": ctrgcn.official,
@@ -48,6 +48,9 @@ FAMILIES: dict[str, Callable[[str], tuple[str, ...] | None]] = {
     "stgcn_contrastive": stgcn.contrastive,
     "stgcn_crosclr": stgcn.contrastive,
     "stgcn_frhead": stgcn.frhead,
+    "aagcn": aagcn.official,
+    "aagcn_pyskl": aagcn.pyskl,
+    "tcagcn": tcagcn.official,
     "skeletonclr": contrastive.skeletonclr,
     "skelemixclr": contrastive.skelemixclr,
 }

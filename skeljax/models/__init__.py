@@ -2,9 +2,11 @@
 
 from functools import partial
 
+from skeljax.models.aagcn import AAGCN
 from skeljax.models.ctrgcn import CTRGCN
 from skeljax.models.layers import Features
 from skeljax.models.stgcn import STGCN
+from skeljax.models.tcagcn import TCAGCN
 
 STGCNPP = {"graph": "direction", "topology": "free", "residual": True, "multi_scale": True}
 ORIGINAL = {"dropout": 0.5, "initial": "normal"}
@@ -28,6 +30,9 @@ BACKBONES = {
     "stgcn_contrastive": partial(STGCN, **QUARTER, graph="direction"),
     "stgcn_crosclr": partial(STGCN, **QUARTER),
     "stgcn_frhead": partial(STGCN, **FRHEAD),
+    "aagcn": AAGCN,
+    "aagcn_pyskl": partial(AAGCN, pyskl=True),
+    "tcagcn": TCAGCN,
 }
 
 __all__ = ["BACKBONES", "Features"]
