@@ -254,7 +254,7 @@ def test_crops_of_several_lengths():
 
 
 @pytest.mark.parametrize(
-    "fields", [{"source": "zeros"}, {"source": "gaussian"}, {"joints": "random"}, {"loss": "dcl"}]
+    "fields", [{"source": "zeros"}, {"source": "gaussian"}, {"joints": "random"}, {"form": "dcl"}]
 )
 def test_the_variants_run(fields):
     swaps = ((8, 12, 7, 11, 1, 1.0),) if "joints" in fields else ((2, 3, 7, 11, 1, 1.0),)

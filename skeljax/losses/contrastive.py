@@ -55,7 +55,7 @@ def decoupled(logits: jax.Array, positive: jax.Array) -> jax.Array:
     return (negatives - (logits * positive).sum(1)).mean()
 
 
-# A loss of logits whose positive is column 0, by the name that config.method.loss gives.
+# A loss of logits whose positive is column 0, by the name that config.method.form gives.
 FORMS = {
     "ce": info_nce,
     "dcl": lambda logits: decoupled(logits, first_positive(logits)),

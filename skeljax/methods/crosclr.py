@@ -49,7 +49,7 @@ class CrosSCLR(SkeletonCLR):
     ``params["backbone"]`` is that of the joints; the others lie under their names.
 
     Attributes:
-      net, facts, dim, queue, momentum, temperature, loss, key_copies_query: of `SkeletonCLR`.
+      net, facts, dim, queue, momentum, temperature, form, key_copies_query: of `SkeletonCLR`.
       streams: two or three of joint, motion, bone, the first of them joint.
       cross_epoch: epochs before the streams teach each other.
       topk: neighbours that are mined.
@@ -190,7 +190,7 @@ class CrosSCLR(SkeletonCLR):
     def own_loss(self, positive, similar):
         """SkeletonCLR's loss of every stream, summed."""
         rows = (jnp.concatenate([positive[n], similar[n]], axis=1) for n in self.streams)
-        return sum(losses.FORMS[self.loss](row / self.temperature) for row in rows)
+        return sum(losses.FORMS[self.form](row / self.temperature) for row in rows)
 
     def cross_loss(self, positive, similar):
         """Sum over streams of the mean over their teachers."""

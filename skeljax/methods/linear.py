@@ -25,6 +25,7 @@ class FineTune(Supervised):
     Attributes:
       net: the backbone, `x (N, M, T, V, C) -> Features`.
       facts: of the data.
+      loss: of config.loss; cross entropy if None.
       label_smoothing: share of the target spread evenly over the K classes.
       head_std: of the head's initial weights.
       train_mode: use and move the batch's own statistics, with dropout, as `supervised` does.
@@ -36,14 +37,14 @@ class FineTune(Supervised):
     def loss_fn(self, params, extra, batch, rng, step):
         if self.train_mode:
             return super().loss_fn(params, extra, batch, rng, step)
-        return self.evaluation_loss(params, extra, batch)
+        return self.evaluation_loss(params, extra, batch, rng, step)
 
-    def evaluation_loss(self, params, extra, batch):
-        """Cross entropy of the logits of an evaluation; nothing of `extra` moves."""
+    def evaluation_loss(self, params, extra, batch, rng, step):
+        """Loss of the logits of an evaluation; nothing of `extra` moves."""
         target = jax.nn.one_hot(batch["label"], len(self.facts.classes))
         target = optax.smooth_labels(target, self.label_smoothing)
         outputs = self.of_heads(params, extra, batch)
-        loss = sum(optax.softmax_cross_entropy(o["logits"], target).mean() for o in outputs)
+        loss = sum(self.loss(o["logits"], target, step, rng) for o in outputs)
         chosen = sum(o["logits"] for o in outputs).argmax(-1)
         return loss, (extra, {"top1": jnp.mean(chosen == batch["label"])})
 
@@ -57,16 +58,15 @@ class LinearProbe(FineTune):
     """Linear evaluation: the encoder is frozen and in evaluation mode, the head trains.
 
     Attributes:
-      net, facts, label_smoothing: of `FineTune`.
+      net, facts, loss, label_smoothing: of `FineTune`.
       head_std: of the head's initial weights.
-      train_mode: must stay False; a frozen encoder has nothing to move.
     """
 
     train_mode: bool = dataclasses.field(default=False, init=False)
 
     def loss_fn(self, params, extra, batch, rng, step):
         encoder = jax.lax.stop_gradient({k: v for k, v in params.items() if k not in HEADS})
-        return self.evaluation_loss(params | encoder, extra, batch)
+        return self.evaluation_loss(params | encoder, extra, batch, rng, step)
 
     def groups(self, params):
         labels = super().groups(params)
@@ -81,7 +81,7 @@ class CrosLinear(LinearProbe):
     """Linear evaluation of a CrosSCLR run: a head a stream; their logits are averaged.
 
     Attributes:
-      net, facts, label_smoothing: of `FineTune`.
+      net, facts, loss, label_smoothing: of `FineTune`.
       head_std: of the heads' initial weights.
       streams: those of the run.
     """

@@ -46,7 +46,7 @@ class SkeleMixCLR(SkeletonCLR):
     summed are SkeleMixCLR+.
 
     Attributes:
-      net, facts, dim, queue, momentum, loss, key_copies_query: of `SkeletonCLR`.
+      net, facts, dim, queue, momentum, form, key_copies_query: of `SkeletonCLR`.
       temperature: that the cosines are divided by.
       swaps: a row for each query crop, whose length is the recipe's: fewest and most body parts,
         shortest and longest stretch (in sixteenths of the clip), mixes, weight of its terms.
@@ -142,7 +142,7 @@ class SkeleMixCLR(SkeletonCLR):
     def terms(self, passes: Passes, queue) -> dict[str, jax.Array]:
         """``total``, and its ``instance`` and ``region`` parts, before `alpha`."""
         key, found = losses.unit(passes.key), {}
-        loss, instance, region = losses.FORMS[self.loss], 0.0, 0.0
+        loss, instance, region = losses.FORMS[self.form], 0.0, 0.0
         for row, clean, mixed in zip(self.swaps, passes.clean, passes.mixed):
             weight = row[5]
             logits = self.logits(losses.unit(clean), key, queue)

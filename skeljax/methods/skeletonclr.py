@@ -75,7 +75,7 @@ class SkeletonCLR:
       queue: K keys that serve as negatives; a multiple of the batch.
       momentum: weight of the key encoder's old parameters.
       temperature: that the cosines are divided by.
-      loss: ce, or dcl (decoupled: the positive leaves the denominator).
+      form: of the loss: ce, or dcl (decoupled: the positive leaves the denominator).
       crops: query views a clip; several are SkeletonCLR's `cont` form, one loss term each.
       key_copies_query: start the key encoder as a copy; False reproduces the public code, where a
         later re-initialisation makes it another random network.
@@ -89,7 +89,7 @@ class SkeletonCLR:
     queue: int = 32768
     momentum: float = 0.999
     temperature: float = 0.07
-    loss: str = "ce"
+    form: str = "ce"
     crops: int = 1
     key_copies_query: bool = True
     knn_k: int = 20
@@ -103,7 +103,7 @@ class SkeletonCLR:
                 found=f"{self.queue} keys for batches of {self.facts.batch}",
                 do="take a multiple of train.batch",
             )
-        choose("contrastive loss", self.loss, losses.FORMS, where="method.loss")
+        choose("form of the loss", self.form, losses.FORMS, where="method.form")
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -178,7 +178,7 @@ class SkeletonCLR:
         """``total``, and its parts; the accuracy of finding the own key among the queue's."""
         key = losses.unit(passes.key)
         logits = [self.logits(losses.unit(q), key, queue) for q in passes.clean]
-        total = sum(losses.FORMS[self.loss](one) for one in logits)
+        total = sum(losses.FORMS[self.form](one) for one in logits)
         return {"total": total, "instance_top1": (logits[0].argmax(1) == 0).mean()}
 
     def logits(self, vectors, positive, queue, *others):

@@ -279,7 +279,7 @@ def step_kind(
     with jax.enable_x64(True):
         made = Contrast.make(
             batch["query"], variant, encoder, repeat, swap_params, dim=feature_dim,
-            queue=queue_size, momentum=momentum, temperature=temperature, loss=loss,
+            queue=queue_size, momentum=momentum, temperature=temperature, form=loss,
         )  # fmt: skip
         params, extra = made.start(given, batch["query"])
         drawn = mixes_of_crops(given, made, queries)
@@ -308,7 +308,7 @@ def step_results(given, made, extra, gradient, terms, passes, moved) -> dict:
         instance.append(method.logits(losses.unit(vectors), key, queue))
         found[f"logits/{i}"] = instance[-1]
     found |= {"logits": instance[0], "logits_m": instance[-1]}
-    loss, weights = losses.FORMS[method.loss], []
+    loss, weights = losses.FORMS[method.form], []
     for row, mixed in zip(getattr(method, "swaps", ()), passes.mixed):
         pasted, context = method.region_logits(mixed, key, queue)
         for r in range(len(pasted)):
@@ -376,7 +376,7 @@ def train_kind(
         first = nmtvc(of_step[0]["im_q"])
         made = Contrast.make(
             first, variant, encoder, repeat, swap_params, dim=feature_dim, queue=queue_size,
-            momentum=momentum, temperature=temperature, loss=loss,
+            momentum=momentum, temperature=temperature, form=loss,
         )  # fmt: skip
         params, extra = made.start(given, first)
         labels = given.case.state_dict().get("queue_label")
