@@ -30,7 +30,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "seed": (0, "seed of the initial weights, the order of the clips and every random draw"),
     "scale": ("published", "published, cpu or demo: what kind of recipe this is (result.json)"),
     "stream": ("joint", "joint, bone, skip, joint_motion, bone_motion, skip_motion, ancestor3 ..."),
-    "init_from": ("", "run folder whose weights are loaded where they fit"),
+    "init_from": ("", "run folder whose weights are loaded where they fit; {stream} in a row"),
     "data.dataset": ("synthetic/ntu25", "TFDS name, name/config, or a folder of Store .npz files"),
     "data.train": ("train", "split that is trained on, or a text file of clip names in `train`"),
     "data.labelled": (1.0, "share of each class's clips that is trained on (semi-supervised)"),
@@ -73,6 +73,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "test.batch": (64, "clips a step of a test"),
     "row.streams": ((), "streams that are trained one after the other and fused; empty = `stream`"),
     "row.fusions": ({}, "weights of the fused streams, by name: {'two': {'joint': 1, 'bone': 1}}"),
+    "row.table": ("", "whole self-supervised table, as 'ntu60:xsub,joint'; empty = this run alone"),
     "row.rule": ("logits", "what is summed: logits or probabilities"),
 }  # fmt: skip
 

@@ -71,6 +71,7 @@ def single(config: ConfigDict, stream: str) -> ConfigDict:
 
     one = ConfigDict(config.to_dict())
     one.stream, one.row = stream, presets.base().row
+    one.init_from = config.init_from.replace("{stream}", stream)
     return one
 
 

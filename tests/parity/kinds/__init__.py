@@ -3,6 +3,8 @@
 from parity.kinds import (
     augment,
     contrastive,
+    contrastive_probes,
+    contrastive_steps,
     feeder,
     graph,
     lists,
@@ -24,6 +26,8 @@ KINDS = {
     **model.KINDS,
     **reader.KINDS,
     **contrastive.KINDS,
+    **contrastive_steps.KINDS,
+    **contrastive_probes.KINDS,
 }
 
 # Kinds that record a slip which no public checkpoint and no published number needs -> why.
