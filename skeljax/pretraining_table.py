@@ -42,7 +42,8 @@ def train_table(config: ConfigDict, workdir, mesh, stop) -> dict:
                 if not train(one.lock(), folder, mesh, stop):
                     return {}
             results[part] = folder
-        rows[method] = row(config, method, results)
+        if is_main():
+            rows[method] = row(config, method, results)
     if is_main():
         text = table(rows)
         files.write_json(workdir / "table.json", rows)

@@ -8,7 +8,7 @@ import pytest
 
 import runs
 import tiny
-from skeljax import job, presets, self_supervised, train
+from skeljax import job, presets, pretraining_table, row, self_supervised, train
 from skeljax.data.recipes import contrastive, device_data
 from skeljax.errors import ConfigError
 from skeljax.layouts import get_layout
@@ -40,6 +40,7 @@ def test_pretraining_is_judged_by_its_neighbours(pretrained):
     assert saved["top1"] == result["top1"]
     rows = runs.rows(run)
     assert rows[-1]["test/top1"] == saved["top1"]
+    assert (run / "report" / "collapse.png").is_file()
     watched = {"train/feature_std", "train/alignment", "train/uniformity", "train/queue_age"}
     assert watched <= set(rows[0])
 
@@ -107,3 +108,31 @@ def test_words_after_the_colon():
         self_supervised.pretraining("ntu60", "crosclr", "bone")
     for source in self_supervised.SOURCES.values():
         assert source.queue % source.batch == 0
+
+
+def test_the_parts_of_the_table(tmp_path):
+    made = self_supervised.pretraining("nwucla", "skelemixclr", "all,cpu")
+    made.train.epochs, made.seed, made.method.queue = 3, 7, 128 * 4
+    (name, knn), (_, floor) = pretraining_table.parts(made, tmp_path, "random")
+    assert name == "knn" and knn.train.epochs == 0 and floor.init_from == "" and floor.seed == 7
+    (_, first), (_, linear) = pretraining_table.parts(made, tmp_path, "skeletonclr")
+    assert first.method.name == "skeletonclr" and first.train.epochs == 3
+    assert first.method.queue == 512 and not first.row.table
+    assert linear.init_from == str(tmp_path / "skeletonclr" / "pretraining")
+    assert linear.train.epochs == 40 and linear.seed == 7 and linear.optim.base_lr == 3.0
+    assert linear.model == first.model and linear.data.prepare == first.data.prepare
+
+
+def test_the_table_is_told_in_percent():
+    found = {"knn": 0.5, "linear": 0.625, "linear_best": 0.75, "published": 68.3}
+    text = pretraining_table.table({"skeletonclr": found, "random": {**found, "published": None}})
+    _, first, second = text.splitlines()
+    assert first.split() == ["skeletonclr", "50.00", "62.50", "75.00", "68.3"]
+    assert second.split()[-1] == "-"
+
+
+def test_three_streams_start_each_from_its_own_folder():
+    made = self_supervised.protocol("ntu60", "linear", "skelemixclr,xsub,3s")
+    assert made.row.streams == self_supervised.THREE
+    made.init_from = "runs/pre/{stream}"
+    assert row.single(made, "bone").init_from == "runs/pre/bone"
