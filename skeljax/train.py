@@ -55,7 +55,7 @@ def make_batch(job: Job, data, index, key):
     for number, view in enumerate(job.method.views):
         view_key = jax.random.fold_in(key, number)
         batch[view] = render(job.recipe_of(view), data, index, view_key, job.stream)
-    return batch
+    return batch | {name: rows[index] for name, rows in data.get("known", {}).items()}
 
 
 def make_init(job: Job, optimizer, mesh, seed: int):
@@ -162,6 +162,7 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, mesh, stop: Stop) -> 
         state = checkpoints.restore(state, resumed)
     elif config.init_from:
         state = dataclasses.replace(state, **rundir.warm_start(config.init_from, state, mesh))
+    data |= known_features(config, job, stores.train, state, mesh)
     log = Logbook(workdir if is_main() else None, resumed_step=resumed or 0)
     log.say(_headline(config, job, state, stores, rate, mesh))
     if resumed is not None:
@@ -286,6 +287,15 @@ def clip_order(config, store, epoch: int) -> np.ndarray:
         sampler=config.data.sampler,
         labels=store.label,
     )
+
+
+def known_features(config, job: Job, store, state, mesh) -> dict:
+    """{"known": {"feature": (clips, D)}} of a frozen encoder that always sees the same, else {}."""
+    if not getattr(job.method, "frozen", False) or job.train_recipe != job.test_recipe:
+        return {}
+    encoder = evaluate.Evaluator(job, store, config.test.batch, mesh)
+    feature = encoder.outputs(state.params, state.extra)["feature"]
+    return {"known": {"feature": replicate(feature, mesh)}}
 
 
 def optimizer_for(config, job: Job, rate, data):

@@ -68,6 +68,17 @@ def test_a_protocol_starts_from_the_folder(method, pretrained, tmp_path):
     assert (moved == 0) == (method == "linear"), "linear evaluation leaves the encoder alone"
 
 
+def test_features_of_a_frozen_encoder_are_computed_once(pretrained, tmp_path):
+    """Where nothing is drawn at random; with an augmentation they are made anew, here by none."""
+    data, run, _ = pretrained
+    for name, ratio in (("known", 0), ("anew", 10**6)):  # a crop that moves by 0 frames
+        made = config(data, "linear", init_from=str(run))
+        made.recipe.amplitude, made.recipe.ratio = 0.0, ratio
+        runs.run(made, tmp_path / name)
+    known, anew = (runs.variables(tmp_path / name)["params"] for name in ("known", "anew"))
+    assert runs.largest_difference(known, anew) < 1e-5
+
+
 def test_no_epoch_judges_what_it_is_given(pretrained, tmp_path):
     data, run, result = pretrained
     made = config(data, "skelemixclr", init_from=str(run), train__epochs=0)

@@ -6,6 +6,7 @@ They start from a pre-training run folder: ``--config.init_from=RUN``.
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -34,45 +35,57 @@ class FineTune(Supervised):
     head_std: float = STD
     train_mode: bool = False
 
-    def loss_fn(self, params, extra, batch, rng, step):
+    def forward(self, params, extra, x, rng):
         if self.train_mode:
-            return super().loss_fn(params, extra, batch, rng, step)
-        return self.evaluation_loss(params, extra, batch, rng, step)
-
-    def evaluation_loss(self, params, extra, batch, rng, step):
-        """Loss of the logits of an evaluation; nothing of `extra` moves."""
-        target = jax.nn.one_hot(batch["label"], len(self.facts.classes))
-        target = optax.smooth_labels(target, self.label_smoothing)
-        outputs = self.of_heads(params, extra, batch)
-        loss = sum(self.loss(o["logits"], target, step, rng) for o in outputs)
-        chosen = sum(o["logits"] for o in outputs).argmax(-1)
-        return loss, (extra, {"top1": jnp.mean(chosen == batch["label"])})
-
-    def of_heads(self, params, extra, batch) -> list[dict]:
-        """What each head gives in evaluation; here there is one."""
-        return [self.predict(params, extra, batch)]
+            return super().forward(params, extra, x, rng)
+        return self.predict(params, extra, {"x": x})["logits"], extra
 
 
 @dataclasses.dataclass(frozen=True)
-class LinearProbe(FineTune):
+class LinearProbe(Supervised):
     """Linear evaluation: the encoder is frozen and in evaluation mode, the head trains.
 
     Attributes:
-      net, facts, loss, label_smoothing: of `FineTune`.
+      net: the backbone, `x (N, M, T, V, C) -> Features`.
+      facts: of the data.
+      loss: of config.loss; cross entropy if None.
+      label_smoothing: share of the target spread evenly over the K classes.
       head_std: of the head's initial weights.
     """
 
-    train_mode: bool = dataclasses.field(default=False, init=False)
+    head_std: float = STD
+
+    frozen: ClassVar[bool] = True  # features never change: the trainer may compute them once
 
     def loss_fn(self, params, extra, batch, rng, step):
-        encoder = jax.lax.stop_gradient({k: v for k, v in params.items() if k not in HEADS})
-        return self.evaluation_loss(params | encoder, extra, batch, rng, step)
+        features = batch.get("feature")
+        if features is None:
+            features = jax.lax.stop_gradient(self.features(params, extra, batch["x"]))
+        target = jax.nn.one_hot(batch["label"], len(self.facts.classes))
+        target = optax.smooth_labels(target, self.label_smoothing)
+        logits = self.of_heads(params, features)
+        loss = sum(self.loss(one, target, step, rng) for one in logits)
+        top1 = jnp.mean(sum(logits).argmax(-1) == batch["label"])
+        return loss, (extra, {"top1": top1})
+
+    def predict(self, params, extra, batch):
+        features = self.features(params, extra, batch["x"])
+        logits = self.of_heads(params, features)
+        return {"logits": sum(logits) / len(logits), "feature": features}
+
+    def features(self, params, extra, x):
+        """(N, D) in evaluation mode."""
+        variables = {"params": params["backbone"], "batch_stats": extra["batch_stats"]}
+        return self.net.apply(variables, x, train=False).pooled
+
+    def of_heads(self, params, features) -> list[jax.Array]:
+        """Logits (N, K) of each head; here there is one."""
+        return [self.head.apply({"params": params["head"]}, features)]
 
     def groups(self, params):
-        labels = super().groups(params)
         return {
             name: tree if name in HEADS else jax.tree.map(lambda _: "frozen", tree)
-            for name, tree in labels.items()
+            for name, tree in super().groups(params).items()
         }
 
 
@@ -81,7 +94,7 @@ class CrosLinear(LinearProbe):
     """Linear evaluation of a CrosSCLR run: a head a stream; their logits are averaged.
 
     Attributes:
-      net, facts, loss, label_smoothing: of `FineTune`.
+      net, facts, loss, label_smoothing: of `LinearProbe`.
       head_std: of the heads' initial weights.
       streams: those of the run.
     """
@@ -97,16 +110,16 @@ class CrosLinear(LinearProbe):
             params["heads"][name] = of["head"]
         return params, extra
 
-    def of_heads(self, params, extra, batch):
-        outputs, heads = [], {"joint": params["head"], **params["heads"]}
-        for name in self.streams:
-            of, stats = (params, extra) if name == "joint" else (params[name], extra[name])
-            variables = {"backbone": of["backbone"], "head": heads[name]}
-            x = of_stream(batch["x"], self.facts.layout, name)
-            outputs.append(Supervised.predict(self, variables, stats, {"x": x}))
-        return outputs
+    def features(self, params, extra, x):
+        """(N, D) of each stream, side by side."""
+        found = [super().features(params, extra, x)]
+        for name in self.streams[1:]:
+            seen = of_stream(x, self.facts.layout, name)
+            found.append(super().features(params[name], extra[name], seen))
+        return jnp.concatenate(found, axis=-1)
 
-    def predict(self, params, extra, batch):
-        outputs = self.of_heads(params, extra, batch)
-        logits = sum(o["logits"] for o in outputs) / len(outputs)
-        return {"logits": logits, "feature": outputs[0]["feature"]}
+    def of_heads(self, params, features):
+        """Logits of each stream's head: each learns by itself."""
+        heads = [params["head"], *(params["heads"][name] for name in self.streams[1:])]
+        parts = jnp.split(features, len(heads), axis=-1)
+        return [self.head.apply({"params": h}, part) for h, part in zip(heads, parts)]
