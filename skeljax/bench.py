@@ -56,7 +56,7 @@ def measure(config, mesh, steps: int) -> dict:
     order = clip_order(config, stores.train, 0)
     per_epoch = len(order)
     job = build(config, training_facts(config, stores.train, per_epoch))
-    data = device_data(stores.train, job.train_recipe, sharding=replicated(mesh))
+    data = device_data(stores.train, *job.train_recipes, sharding=replicated(mesh))
     rate = learning_rate(
         config.optim.base_lr, batch=batch, base_batch=0, epochs=1, steps_per_epoch=1
     )

@@ -22,18 +22,21 @@ from skeljax.sharding import is_main, make_mesh, replicate, replicated, set_up, 
 
 
 class Evaluator:
-    """Runs a job's test recipe over a store.
+    """Runs a job's test recipe over a store; see `make_evaluator` for methods without logits.
 
     Args:
       job: method, recipe and stream.
       store: what is tested.
       batch: clips a dispatch, rounded up to the devices.
       mesh: devices.
+      clips: how many clips of a recording are averaged; all that the recipe has if None.
     """
 
-    def __init__(self, job: Job, store, batch: int, mesh):
+    protocol = ""  # another word for result.json than the dataset's own
+
+    def __init__(self, job: Job, store, batch: int, mesh, clips: int | None = None):
         self.store, self.mesh = store, mesh
-        self.clips = num_clips(job.test_recipe)
+        self.clips = clips or num_clips(job.test_recipe)
         self.batch = -(-batch // mesh.size) * mesh.size
         self.job, self._data = job, None
         self._predict = jax.jit(self._predict_batch, out_shardings=replicated(mesh))
@@ -90,6 +93,52 @@ class Evaluator:
         return None if scores is None else metrics.summary(scores.scores, scores.label)
 
 
+class KnnEvaluator(Evaluator):
+    """Judges embeddings: of the clips of a bank, the nearest vote for their own class.
+
+    Both go through the test recipe: no augmentation, as the public monitor had it left on.
+
+    Args:
+      bank: the store whose clips vote, the training part.
+    """
+
+    protocol = "knn"
+
+    def __init__(self, job: Job, store, bank, batch: int, mesh, clips: int | None = None):
+        super().__init__(job, store, batch, mesh, clips)
+        self.bank = Evaluator(job, bank, batch, mesh, clips=1)
+
+    def scores(self, params, extra, train_counts, stop=None) -> Scores | None:
+        """Shares (N, K) of the votes."""
+        bank = self.bank.outputs(params, extra, stop)
+        outputs = None if bank is None else self.outputs(params, extra, stop)
+        if outputs is None:
+            return None
+        classes = self.store.classes
+        votes = metrics.knn_votes(
+            outputs["embedding"],
+            bank["embedding"],
+            self.bank.store.label,
+            len(classes),
+            *self.job.method.knn,
+        )
+        return Scores(
+            name=self.store.name,
+            scores=votes,
+            label=self.store.label,
+            kind="probabilities",
+            classes=np.asarray(classes),
+            train_counts=train_counts,
+        )
+
+
+def make_evaluator(job: Job, store, bank, batch: int, mesh, clips: int | None = None) -> Evaluator:
+    """An Evaluator over `store`; by votes of the `bank` where the method has `knn`, not logits."""
+    if hasattr(job.method, "knn"):
+        return KnnEvaluator(job, store, bank, batch, mesh, clips)
+    return Evaluator(job, store, batch, mesh, clips)
+
+
 def finish(workdir, config, judge: Evaluator, state, judged: str, wall_s: float) -> dict:
     """Tests the last epoch and, if the config says so, the best; writes results and the report.
 
@@ -111,6 +160,7 @@ def finish(workdir, config, judge: Evaluator, state, judged: str, wall_s: float)
             "which": which,
             "wall_s": round(wall_s, 1),
         }
+        row["protocol"] = judge.protocol or row["protocol"]
         if is_main():
             ending = "" if which == "last" else f"_{which}"
             files.write_json(pathlib.Path(workdir) / f"result{ending}.json", row)
@@ -207,8 +257,11 @@ def evaluate_run(options) -> Scores:
             do="fine-tune on this data first: --config.init_from=RUN",
         )
     job = build(config, facts)
-    judge = Evaluator(
-        job, store.with_bodies(facts.num_bodies), options.batch or config.test.batch, mesh
+    bank = None
+    if hasattr(job.method, "knn"):
+        bank = load_split(config, config.data.train).with_bodies(facts.num_bodies)
+    judge = make_evaluator(
+        job, store.with_bodies(facts.num_bodies), bank, options.batch or config.test.batch, mesh
     )
     variables = replicate(saved.variables(step), mesh)
     return judge.scores(variables["params"], variables["extra"], facts.class_counts)

@@ -10,12 +10,13 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from skeljax.data.feeder import hold_out
-from skeljax.data.longtail import read_names
+from skeljax.data.longtail import labelled_subset, read_names
 from skeljax.data.recipes import RECIPES
 from skeljax.data.store import Store, check_disjoint
 from skeljax.data.streams import Stream, stream
 from skeljax.errors import ConfigError, DataError, choose
 from skeljax.layouts import Layout, get_layout
+from skeljax.losses import LOSSES
 from skeljax.methods import METHODS, Facts, Method
 from skeljax.models import BACKBONES
 from skeljax.prepare import prepare
@@ -32,13 +33,28 @@ class Stores:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What is trained or tested, built from a config and facts."""
+    """What is trained or tested, built from a config and facts.
+
+    `train_recipe` is one recipe, or one for each of some views of a method, the first of them for
+    its other views too.
+    """
 
     method: Method
     facts: Facts
-    train_recipe: tuple
+    train_recipe: tuple | dict[str, tuple]
     test_recipe: tuple
     stream: Stream
+
+    def recipe_of(self, view: str) -> tuple:
+        """The training recipe of a view."""
+        if isinstance(self.train_recipe, tuple):
+            return self.train_recipe
+        return self.train_recipe.get(view, next(iter(self.train_recipe.values())))
+
+    @property
+    def train_recipes(self) -> list[tuple]:
+        """The training recipes, each once."""
+        return list(dict.fromkeys(self.recipe_of(view) for view in self.method.views))
 
 
 def load_stores(config: ConfigDict) -> Stores:
@@ -55,6 +71,8 @@ def load_stores(config: ConfigDict) -> Stores:
             where=config.data.dataset,
             found=f"{len(train.classes)} and {len(test.classes)}",
         )
+    if config.data.labelled < 1:
+        train = train.select(labelled_subset(train.label, config.data.labelled))
     val = None
     if config.data.val_by:
         kept, held = hold_out(train, config.data.val_by, config.data.val_fraction, config.seed)
@@ -109,8 +127,12 @@ def build(config: ConfigDict, facts: Facts) -> Job:
     dtype = jnp.dtype(choose("dtype", model.pop("dtype"), ("float32", "bfloat16"), "model.dtype"))
     net = _make(BACKBONES, "model", model, layout=layout, num_person=facts.num_bodies, dtype=dtype)
     train_recipe, test_recipe = _make(RECIPES, "recipe", recipe, layout=layout)
+    given = {"net": net, "facts": facts}
+    loss = config.loss.to_dict()
+    if loss["name"]:  # a method without losses refuses it by name
+        given["loss"] = _make(LOSSES, "loss", loss, facts=facts)
     return Job(
-        method=_make(METHODS, "method", method, net=net, facts=facts),
+        method=_make(METHODS, "method", method, **given),
         facts=facts,
         train_recipe=train_recipe,
         test_recipe=test_recipe,

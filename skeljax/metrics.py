@@ -176,3 +176,33 @@ def confused_pairs(matrix, top: int = 10) -> list[tuple[int, int, int, float]]:
         for t, p in pairs
         if wrong[t, p]
     ]
+
+
+def knn_votes(
+    feature, bank, bank_label, num_classes: int, k: int, temperature: float, block: int = 512
+) -> np.ndarray:
+    """Votes (N,K) float32 of the k vectors of a bank nearest to each of N, as shares.
+
+    A vote weighs exp(cosine / temperature) and is for the class of its vector (Wu et al., CVPR
+    2018).
+
+    Args:
+      feature, bank: (N,E) and (B,E), of any length.
+      bank_label: (B,).
+      block: rows that are compared at a time.
+    """
+    feature, bank = (_unit(np.asarray(rows, np.float32)) for rows in (feature, bank))
+    k = min(k, len(bank))
+    one_hot = np.eye(num_classes, dtype=np.float32)[np.asarray(bank_label)]
+    votes = []
+    for start in range(0, len(feature), block):
+        similar = feature[start : start + block] @ bank.T
+        near = np.argpartition(-similar, k - 1, axis=1)[:, :k]
+        weight = np.exp(np.take_along_axis(similar, near, axis=1) / temperature)
+        votes.append(np.einsum("nk,nkc->nc", weight, one_hot[near]))
+    found = np.concatenate(votes)
+    return found / found.sum(axis=1, keepdims=True)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

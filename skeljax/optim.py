@@ -43,8 +43,10 @@ def learning_rate(
             passed = sum((epoch >= m for m in milestones), start=jnp.int32(0))
             rate = peak * gamma**passed
         elif name == "cosine":
-            turn = jnp.clip(epoch / epochs, 0.0, 1.0)
-            rate = peak * (final + (1 - final) * 0.5 * (1 + jnp.cos(jnp.pi * turn)))
+            left = jnp.clip((epochs - epoch) / epochs, 0.0, 1.0)
+            # (1 + cos) / 2 of the time gone, without losing the digits of a small rate
+            share = jnp.square(jnp.sin(jnp.pi / 2 * left))
+            rate = peak * (final + (1 - final) * share)
         else:
             rate = jnp.float32(peak)
         if warmup_epochs:

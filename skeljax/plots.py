@@ -106,3 +106,19 @@ def curve(rows: Sequence[Mapping[str, float]]) -> Figure:
         ax.set_xlabel("epoch")
         ax.set_ylabel(label)
     return figure
+
+
+_COLLAPSE = {"feature_std": "1 = spread", "alignment": "0 = aligned", "uniformity": "0 = one point"}
+
+
+def collapse(rows: Sequence[Mapping[str, float]]) -> Figure | None:
+    """Spread, alignment and uniformity of a pre-training's vectors over epochs; None without."""
+    told = [row for row in rows if "train/feature_std" in row]
+    if not told:
+        return None
+    figure, panels = _axes(9, 2.8, columns=len(_COLLAPSE))
+    for ax, (name, meaning) in zip(panels, _COLLAPSE.items()):
+        ax.plot([row["epoch"] for row in told], [row[f"train/{name}"] for row in told], color=_BLUE)
+        ax.set_title(f"{name} ({meaning})", fontsize=9, color=_INK)
+        ax.set_xlabel("epoch")
+    return figure

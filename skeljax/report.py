@@ -24,7 +24,7 @@ def write_report(run_dir, *, baseline=None, out=None) -> str:
 
     ``report.txt``, ``per_class.csv`` and ``confusion.png`` always; ``frequency.png`` where training
     clips a class differ by more than half; ``curve.png`` where there is a metrics.jsonl;
-    ``gains.png`` with a baseline.
+    ``collapse.png`` of a contrastive pre-training; ``gains.png`` with a baseline.
 
     Args:
       run_dir: a run folder, or a file of scores with labels.
@@ -63,7 +63,11 @@ def write_report(run_dir, *, baseline=None, out=None) -> str:
         pictures["gains.png"] = plots.gains(gain, run.class_names())
     log = run_dir / "metrics.jsonl"
     if log.is_file():
-        pictures["curve.png"] = plots.curve(read_metrics(log))
+        rows = read_metrics(log)
+        pictures["curve.png"] = plots.curve(rows)
+        watch = plots.collapse(rows)
+        if watch is not None:
+            pictures["collapse.png"] = watch
     for name, figure in pictures.items():
         with files.atomic(out / name) as file:
             figure.savefig(file, format="png", dpi=150, bbox_inches="tight")

@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 from skeljax import evaluate, rundir
 from skeljax.checkpoint import Checkpoints
 from skeljax.data.feeder import epoch_order
-from skeljax.data.recipes import device_data, render
+from skeljax.data.recipes import device_data, num_clips, render
 from skeljax.errors import ConfigError, SkeljaxError
 from skeljax.job import Job, build, load_stores, training_facts
 from skeljax.logbook import Logbook, Progress, clock
@@ -54,8 +54,8 @@ def make_batch(job: Job, data, index, key):
     batch = {"label": data["label"][index], "index": index}
     for number, view in enumerate(job.method.views):
         view_key = jax.random.fold_in(key, number)
-        batch[view] = render(job.train_recipe, data, index, view_key, job.stream)
-    return batch
+        batch[view] = render(job.recipe_of(view), data, index, view_key, job.stream)
+    return batch | {name: rows[index] for name, rows in data.get("known", {}).items()}
 
 
 def make_init(job: Job, optimizer, mesh, seed: int):
@@ -148,7 +148,7 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, mesh, stop: Stop) -> 
         steps_per_epoch=per_epoch,
         **config.optim.schedule.to_dict(),
     )
-    data = device_data(stores.train, job.train_recipe, sharding=replicated(mesh))
+    data = device_data(stores.train, *job.train_recipes, sharding=replicated(mesh))
     optimizer = optimizer_for(config, job, rate, data)
     # 2. the folder and the state: resumed, or fresh (and loaded from another run)
     with rundir.guarded(workdir):
@@ -162,13 +162,18 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, mesh, stop: Stop) -> 
         state = checkpoints.restore(state, resumed)
     elif config.init_from:
         state = dataclasses.replace(state, **rundir.warm_start(config.init_from, state, mesh))
+    data |= known_features(config, job, stores.train, state, mesh)
     log = Logbook(workdir if is_main() else None, resumed_step=resumed or 0)
     log.say(_headline(config, job, state, stores, rate, mesh))
     if resumed is not None:
         log.say(f"resumed at step {resumed} of {total}")
     # 3. epochs
     take = make_chunk(job, optimizer, rate, mesh, config.seed)
-    judge = evaluate.Evaluator(job, stores.val or stores.test, config.test.batch, mesh)
+    judge_of = functools.partial(
+        evaluate.make_evaluator, job, bank=stores.train, batch=config.test.batch, mesh=mesh
+    )
+    # between epochs one clip of each recording tells enough; the test averages all
+    judge = judge_of(stores.val or stores.test, clips=1)
     judged = "val" if stores.val else "test"
     progress = Progress(total, config.train.batch)
     # a run that stopped at the end of an epoch begins with that epoch's validation
@@ -214,7 +219,9 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, mesh, stop: Stop) -> 
     stop.working = False  # all is saved
     log.say(f"trained in {clock(log.seconds)}")
     log.close()
-    tester = evaluate.Evaluator(job, stores.test, config.test.batch, mesh) if stores.val else judge
+    tester = judge
+    if stores.val or num_clips(job.test_recipe) > 1:
+        tester = judge_of(stores.test)
     return evaluate.finish(workdir, config, tester, state, judged, log.seconds)
 
 
@@ -280,6 +287,15 @@ def clip_order(config, store, epoch: int) -> np.ndarray:
         sampler=config.data.sampler,
         labels=store.label,
     )
+
+
+def known_features(config, job: Job, store, state, mesh) -> dict:
+    """{"known": {"feature": (clips, D)}} of a frozen encoder that always sees the same, else {}."""
+    if not getattr(job.method, "frozen", False) or job.train_recipe != job.test_recipe:
+        return {}
+    encoder = evaluate.Evaluator(job, store, config.test.batch, mesh)
+    feature = encoder.outputs(state.params, state.extra)["feature"]
+    return {"known": {"feature": replicate(feature, mesh)}}
 
 
 def optimizer_for(config, job: Job, rate, data):

@@ -11,7 +11,14 @@ from skeljax.data.store import Store
 from skeljax.layouts import get_layout
 from skeljax.readers import Clip
 
-METHODS = {"supervised": {}}
+METHODS = {
+    "supervised": {},
+    "skeletonclr": {"queue": 32, "dim": 16},
+    "skelemixclr": {"queue": 32, "dim": 16, "stride": 2, "swaps": ((2, 3, 7, 11, 2, 1.0),)},
+    "crosclr": {"queue": 32, "dim": 16, "cross_epoch": 1},
+    "linear": {},
+    "finetune": {},
+}
 
 
 def clips(count: int, *, first: int = 0, layout: str = "ucla20", classes: int = 4) -> list[Clip]:

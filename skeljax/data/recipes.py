@@ -154,19 +154,33 @@ def brl(
 
 
 def contrastive(
-    layout: Layout, frames: int = 0, amplitude: float = 0.5, ratio: int = 6
-) -> tuple[Recipe, Recipe]:
+    layout: Layout,
+    frames: int = 0,
+    amplitude: float = 0.5,
+    ratio: int = 6,
+    more_frames: tuple[int, ...] = (),
+) -> tuple[Recipe | dict[str, Recipe], Recipe]:
     """Pretraining of SkeletonCLR and SkeleMixCLR: padded crop, then shear.
 
     Args:
       frames: frames the network sees; 0 = as stored.
-      amplitude: largest shear.
-      ratio: clip length over the frames mirrored at either end.
+      amplitude: largest shear; 0 = none.
+      ratio: clip length over the frames mirrored at either end; 0 = no crop.
+      more_frames: lengths of further query crops, the views query1, query2 ...
     """
     dims = layout.dims
-    whole = (Whole(), Resize(frames)) if frames else (Whole(),)
-    train = (*whole, TemporalCrop(ratio), Shear(amplitude, dims), ToStream(dims))
-    return train, (*whole, ToStream(dims))
+    change = (TemporalCrop(ratio),) if ratio else ()
+    change += (Shear(amplitude, dims),) if amplitude else ()
+
+    def of(frames: int) -> tuple:
+        return (Whole(), Resize(frames)) if frames else (Whole(),)
+
+    def train(frames: int) -> Recipe:
+        return (*of(frames), *change, ToStream(dims))
+
+    further = {f"query{i}": train(n) for i, n in enumerate(more_frames, 1)}
+    views = {"query": train(frames), **further} if further else train(frames)
+    return views, (*of(frames), ToStream(dims))
 
 
 def generic(

@@ -52,7 +52,11 @@ class Method(Protocol):
         """(loss, (extra after the step, scalar metrics))."""
 
     def predict(self, params, extra, batch) -> dict:
-        """{"logits": (N, K), "feature": (N, D), ...}, what it has."""
+        """{"logits": (N, K), "feature": (N, D), "embedding": (N, E)}, what it has.
+
+        A method without logits has `knn`, k and a temperature: its embeddings are judged by the
+        votes of the training clips nearest to them.
+        """
 
     def groups(self, params) -> Any:
         """A label per leaf of `params`: "main", "head", ..., or "frozen"."""

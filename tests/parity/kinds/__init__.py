@@ -1,6 +1,19 @@
 """What runs each kind of KINDS.md: kind -> ``handler(given, *, <args>) -> {role: value}``."""
 
-from parity.kinds import augment, feeder, graph, lists, metric, model, transform
+from parity.kinds import (
+    augment,
+    contrastive,
+    contrastive_probes,
+    contrastive_steps,
+    feeder,
+    graph,
+    lists,
+    loss,
+    metric,
+    model,
+    reader,
+    transform,
+)
 
 KINDS = {
     **metric.KINDS,
@@ -9,7 +22,12 @@ KINDS = {
     **transform.KINDS,
     **feeder.KINDS,
     **lists.KINDS,
+    **loss.KINDS,
     **model.KINDS,
+    **reader.KINDS,
+    **contrastive.KINDS,
+    **contrastive_steps.KINDS,
+    **contrastive_probes.KINDS,
 }
 
 # Kinds that record a slip which no public checkpoint and no published number needs -> why.

@@ -1,0 +1,16 @@
+"""Linear evaluation of a pre-trained encoder on NTU RGB+D 60.
+
+    python -m skeljax.main --config configs/ntu60_linear.py:skelemixclr,xsub,joint \\
+        --config.init_from=runs/pre --workdir runs/linear
+
+After the colon: the pre-training (skelemixclr_plus, skelemixclr, skeletonclr or crosclr: it fixes
+frames and graph), `xsub` or `xview`, a stream, and `published` or `cpu`.
+Published numbers stand in the configs of the pre-training; they are the best epoch on the test set
+(result_best_test.json here; result.json is the last epoch).
+"""
+
+from skeljax import self_supervised
+
+
+def get_config(text: str = ""):
+    return self_supervised.protocol("ntu60", "linear", text)

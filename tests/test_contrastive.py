@@ -1,0 +1,343 @@
+"""The contrastive methods: losses, mixing, queue, momentum encoder, order of the passes."""
+
+import dataclasses
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from skeljax import metrics, optim
+from skeljax.data import skelemix
+from skeljax.errors import ConfigError
+from skeljax.layouts import get_layout
+from skeljax.losses import contrastive as losses
+from skeljax.methods import METHODS, Facts
+from skeljax.methods import skeletonclr as base
+from skeljax.models import BACKBONES
+
+# these programs take longer to compile well than to run
+quick = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+
+LAYOUT = get_layout("ucla20")
+BATCH, FRAMES = 4, 16
+
+
+def facts(batch=BATCH, layout=LAYOUT):
+    return Facts(("a", "b"), np.ones(2, int), layout, 1, 3, batch, 5, 10)
+
+
+def make(name="skelemixclr", dropout=0.0, **fields):
+    """A method on the smallest encoder there is: two blocks, stride 2."""
+    net = BACKBONES["stgcn_contrastive"](
+        layout=LAYOUT, num_person=1, width=4, depth=2, grow=(2,), last_width=6, dropout=dropout
+    )
+    stride = {"stride": 2} if name == "skelemixclr" else {}
+    return METHODS[name](net, facts(), dim=5, queue=12, **stride, **fields)
+
+
+def batch(method, seed=0):
+    keys = jax.random.split(jax.random.key(seed), len(method.views))
+    shape = (BATCH, 1, FRAMES, LAYOUT.num_joints, 3)
+    return {view: jax.random.normal(key, shape) for view, key in zip(method.views, keys)}
+
+
+def step(method, state, number=0, seed=0):
+    """(gradient, extra, metrics, loss) of a step from (params, extra)."""
+    loss = quick(jax.value_and_grad(method.loss_fn, has_aux=True))
+    (value, (extra, told)), gradient = loss(
+        *state, batch(method, seed), jax.random.key(seed), jnp.int32(number)
+    )
+    return gradient, extra, told, value
+
+
+# ------------------------------------------------------------------------------------------ losses
+
+
+def test_losses_against_their_sums():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(3, 6)) * 3
+    mask = np.zeros((3, 6))
+    mask[:, 0] = 1
+    mask[1, 3] = 1
+    chance = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    want = {
+        losses.multi_nce: -np.log((chance * mask).sum(1) / mask.sum(1)).mean(),
+        losses.mined_nce: -((np.log(chance) * mask).sum(1) / mask.sum(1)).mean(),
+        losses.decoupled: (
+            np.log((np.exp(logits) * (1 - mask)).sum(1)) - (logits * mask).sum(1)
+        ).mean(),
+    }
+    for loss, value in want.items():
+        assert loss(jnp.asarray(logits), jnp.asarray(mask)) == pytest.approx(value, rel=1e-5)
+    one = np.zeros_like(mask)
+    one[:, 0] = 1
+    for loss in (losses.multi_nce, losses.mined_nce):
+        assert loss(logits, one) == pytest.approx(float(losses.info_nce(logits)), rel=1e-5)
+
+
+def test_unit_vectors_of_nothing():
+    x = jnp.zeros((2, 3)).at[0, 0].set(5.0)
+    np.testing.assert_allclose(losses.unit(x), [[1, 0, 0], [0, 0, 0]])
+    assert np.isfinite(jax.grad(lambda x: losses.unit(x).sum())(x)).all()
+
+
+def test_the_watch_tells_a_collapse():
+    key = jax.random.key(0)
+    spread = losses.unit(jax.random.normal(key, (256, 64)))
+    point = jnp.broadcast_to(spread[:1], spread.shape)
+    good, bad = losses.watch(spread, spread), losses.watch(point, point)
+    assert good["feature_std"] == pytest.approx(1, abs=0.05) and bad["feature_std"] < 1e-6
+    assert good["uniformity"] < -3.5 and bad["uniformity"] == pytest.approx(0, abs=1e-5)
+    assert good["alignment"] == 0
+    assert losses.watch(spread, -spread)["alignment"] == pytest.approx(4, rel=1e-5)
+
+
+# ------------------------------------------------------------------------------------------ mixing
+
+
+@pytest.mark.parametrize("name", ["ntu25", "ucla20"])
+def test_body_parts_of_kinect(name):
+    layout = get_layout(name)
+    trunk, *limbs = skelemix.body_parts(layout)
+    names = np.array(layout.joints)
+    for limb, words in zip(limbs, ("right hand", "left hand", "right foot", "left foot")):
+        side, end = words.split()
+        assert all(side in joint for joint in names[limb])
+        assert f"{side}_{end}" in names[limb]
+    assert np.add.reduce([trunk, *limbs]).tolist() == [1] * layout.num_joints
+    assert not any("left" in joint or "right" in joint for joint in names[trunk])
+
+
+@pytest.mark.parametrize("name", ["coco17", "openpose18", "hand21", "body25"])
+def test_body_parts_divide_every_skeleton(name):
+    parts = skelemix.body_parts(get_layout(name))
+    assert len(parts) >= 5 and (parts.sum(0) == 1).all() and parts.any(1).all()
+    joints = np.array(get_layout(name).joints)
+    assert not any("eye" in j or "ear" in j for part in parts[1:] for j in joints[part])
+
+
+def test_draws_keep_their_ranges():
+    parts = skelemix.body_parts(LAYOUT)
+    sizes = parts.sum(1)
+    keys = jax.random.split(jax.random.key(0), 400)
+    mix = jax.vmap(lambda k: skelemix.draw_mix(k, parts, (2, 3, 7, 11), batch=4, slots=16))(keys)
+    assert set(np.asarray(mix.shift)) == {1, 2, 3}
+    length = np.asarray(mix.slots.sum(1))
+    assert set(length) == {7, 8, 9, 10, 11}
+    edges = np.diff(np.pad(np.asarray(mix.slots, int), ((0, 0), (1, 1))), axis=1)
+    assert ((edges == 1).sum(1) == 1).all(), "one stretch"
+    starts = edges.argmax(1)
+    assert starts.min() == 0 and (starts + length).max() == 16
+    chosen = np.stack([np.asarray(mix.joints)[:, part].all(1) for part in parts], 1)
+    assert set(chosen.sum(1)) == {2, 3}
+    assert (chosen @ sizes == np.asarray(mix.joints).sum(1)).all(), "whole parts"
+    half = jax.vmap(lambda k: skelemix.draw_slots(k, (7, 11), 8))(keys).sum(1)
+    assert set(np.asarray(half)) == {4, 5, 6}, "ranges scale with the clip"
+
+
+def test_a_mix_pastes_the_partner_there_and_nothing_else():
+    x = jnp.arange(3 * 2 * 8 * 20 * 3, dtype=jnp.float32).reshape(3, 2, 8, 20, 3)
+    joints = jnp.arange(20) < 4
+    mix = skelemix.Mix(jnp.int32(2), joints, jnp.array([False, True, True, False]))
+    mixed = np.asarray(skelemix.paste(x, mix, skelemix.partner(x, mix.shift)))
+    for i in range(3):
+        want = np.array(x[i])
+        want[:, 2:6, :4] = np.asarray(x)[(i + 2) % 3, :, 2:6, :4]
+        np.testing.assert_array_equal(mixed[i], want)
+
+
+def test_a_swap_that_pastes_everything_is_refused():
+    for row in ((5, 5, 7, 11, 1, 1.0), (2, 3, 0, 11, 1, 1.0), (2, 3, 7, 17, 1, 1.0), (2, 3, 7, 11)):
+        with pytest.raises(ConfigError, match="a mix cannot be drawn"):
+            make(swaps=(row,))
+
+
+# ------------------------------------------------------------------------------------- the methods
+
+
+def test_the_queue_is_a_ring_of_whole_batches():
+    queue, pointer = jnp.zeros((6, 2)), jnp.int32(0)
+    for n in range(1, 6):
+        queue, pointer = base.enqueue(queue, pointer, jnp.full((2, 2), float(n)))
+    assert queue[:, 0].tolist() == [4, 4, 5, 5, 3, 3] and pointer == 4
+    with pytest.raises(ConfigError, match="whole batches"):
+        dataclasses.replace(make(), queue=10)
+
+
+@pytest.mark.parametrize("name", ["skeletonclr", "skelemixclr", "crosclr"])
+def test_a_step_moves_what_it_should(name):
+    method = make(name, dropout=0.5)
+    params, extra = quick(method.init)(jax.random.key(0), batch(method))
+    gradient, after, told, loss = step(method, (params, extra))
+    assert np.isfinite(loss) and all(np.isfinite(v) for v in told.values())
+    assert all(np.abs(g).max() > 0 for g in jax.tree.leaves(gradient["projection"]["out"]))
+    assert jax.tree.structure(after) == jax.tree.structure(extra)
+    assert int(after["pointer"]) == BATCH
+    queues = after["queue"] if name == "crosclr" else {"joint": after["queue"]}
+    for queue in queues.values():
+        np.testing.assert_allclose(jnp.linalg.norm(queue, axis=1), 1, rtol=1e-5)
+    means = [tree["batch_stats"]["data_bn"]["bn"]["mean"] for tree in (extra, after)]
+    assert np.abs(means[1] - means[0]).max() > 0
+
+
+def test_the_key_encoder_follows_the_query_encoder():
+    method = make("skeletonclr", momentum=0.75)
+    params, extra = quick(method.init)(jax.random.key(0), batch(method))
+    same = jax.tree.map(lambda a, b: bool((a == b).all()), extra["key"]["params"], params)
+    assert all(jax.tree.leaves(same)), "it starts as a copy"
+    slip = make("skeletonclr", key_copies_query=False)
+    params_slip, extra_slip = quick(slip.init)(jax.random.key(0), batch(method))
+    pair = (params_slip, extra_slip["key"]["params"])
+    one, two = (tree["projection"]["out"]["kernel"] for tree in pair)
+    assert not (one == two).any(), "the public code's key encoder is another random network"
+    moved = jax.tree.map(lambda p: p + 1, params)
+    after = step(method, (moved, extra))[1]["key"]["params"]
+    for old, new in zip(jax.tree.leaves(params), jax.tree.leaves(after)):
+        np.testing.assert_allclose(new, old + 0.25, atol=1e-6)
+
+
+def test_statistics_go_through_the_passes_one_after_the_other():
+    """Running means after a step are those of clean, mix, mix, each by its own batch."""
+    method = make(swaps=((2, 3, 7, 11, 2, 1.0),))
+    views = batch(method)
+    params, extra = quick(method.init)(jax.random.key(0), views)
+    mixes = method.draw(jax.random.key(5), views)
+    passes, after = quick(method.passes)(params, extra, views, jax.random.key(1), mixes)
+    expected = np.zeros(LAYOUT.num_joints * 3)
+    x, first = views["query"], jax.tree.map(lambda leaf: leaf[0], mixes[0])
+    second = jax.tree.map(lambda leaf: leaf[1], mixes[0])
+    for mix in (None, first, second):
+        seen = x if mix is None else skelemix.paste(x, mix, skelemix.partner(x, mix.shift))
+        mean = np.asarray(seen).mean((0, 1, 2)).reshape(-1)
+        expected = 0.9 * expected + 0.1 * mean
+    np.testing.assert_allclose(after["batch_stats"]["data_bn"]["bn"]["mean"], expected, atol=1e-6)
+    assert passes.mixed[0].pasted.shape == (2, BATCH, 5)
+
+
+def test_several_mixes_are_summed_or_averaged():
+    method = make(swaps=((2, 3, 7, 11, 2, 1.0),))
+    averaged = dataclasses.replace(method, average=True)
+    views = batch(method)
+    params, extra = quick(method.init)(jax.random.key(0), views)
+    passes, _ = quick(method.passes)(params, extra, views, jax.random.key(1))
+    summed, mean = (m.terms(passes, extra["queue"]) for m in (method, averaged))
+    assert summed["region"] == pytest.approx(2 * float(mean["region"]), rel=1e-6)
+    assert summed["total"] == pytest.approx(float(summed["instance"] + summed["region"]), rel=1e-6)
+
+
+def test_the_other_region_gets_no_gradient():
+    """In the pasted region's term its context is a constant negative, and the reverse."""
+    method = make()
+    views = batch(method)
+    params, extra = quick(method.init)(jax.random.key(0), views)
+    passes, _ = quick(method.passes)(params, extra, views, jax.random.key(1))
+    key, mixed = losses.unit(passes.key), passes.mixed[0]
+
+    def pasted_term(context):
+        logits, _ = method.region_logits(mixed._replace(context=context), key, extra["queue"])
+        return losses.info_nce(logits[0])
+
+    assert (jax.grad(pasted_term)(mixed.context) == 0).all()
+
+
+def test_crops_of_several_lengths():
+    method = make(swaps=((2, 3, 7, 11, 1, 1.0), (1, 2, 4, 8, 2, 0.5)))
+    assert method.views == ("query", "key", "query1")
+    views = batch(method)
+    views["query1"] = views["query1"][:, :, : FRAMES // 2]
+    params, extra = quick(method.init)(jax.random.key(0), views)
+    passes, _ = quick(method.passes)(params, extra, views, jax.random.key(1))
+    assert [len(mixed.shift) for mixed in passes.mixed] == [1, 2]
+    assert np.isfinite(method.terms(passes, extra["queue"])["total"])
+
+
+@pytest.mark.parametrize(
+    "fields", [{"source": "zeros"}, {"source": "gaussian"}, {"joints": "random"}, {"form": "dcl"}]
+)
+def test_the_variants_run(fields):
+    swaps = ((8, 12, 7, 11, 1, 1.0),) if "joints" in fields else ((2, 3, 7, 11, 1, 1.0),)
+    method = make(swaps=swaps, **fields)
+    views = batch(method)
+
+    def loss(key):
+        params, extra = method.init(key, views)
+        return method.loss_fn(params, extra, views, key, jnp.int32(0))[0]
+
+    assert jax.eval_shape(loss, jax.random.key(0)).shape == ()
+
+
+def test_a_wrong_stride_is_told():
+    method = dataclasses.replace(make(), stride=4)
+    views = batch(method)
+    params, extra = quick(method.init)(jax.random.key(0), views)
+    with pytest.raises(ConfigError, match="the slots of a mix"):
+        quick(method.passes)(params, extra, views, jax.random.key(1))
+
+
+def test_crosclr_streams_teach_each_other_after_their_epoch():
+    method = make("crosclr", cross_epoch=2)
+    state = quick(method.init)(jax.random.key(0), batch(method))
+    alone, together = (step(method, state, number)[3] for number in (9, 10))
+    late = dataclasses.replace(method, cross_epoch=3)
+    assert step(late, state, 10)[3] == alone != together
+
+
+def test_crosclr_mines_the_nearest_of_the_teacher():
+    method = make("crosclr", context=True, topk=2, temperature=1.0)
+    own = jnp.array([[0.1, 0.2, 0.3, 0.4]])
+    theirs = jnp.array([[0.9, -1.0, 0.8, 0.0]])
+    positive = {"joint": jnp.array([[0.5]])}
+    logits, mask = method.mined(positive, {"joint": own, "motion": theirs}, "joint", "motion")
+    np.testing.assert_allclose(logits, jnp.concatenate([positive["joint"], own, own * theirs], 1))
+    assert mask[0].tolist() == [1, 1, 0, 1, 0, 1, 0, 1, 0]
+
+
+def test_crosclr_slips_of_the_public_code():
+    """In the cross stage motion's key encoder alone follows, and a shared head with it."""
+    method = make("crosclr", shared_head=True, follow_all=False, cross_epoch=0, momentum=0.5)
+    params, extra = quick(method.init)(jax.random.key(0), batch(method))
+    assert "projection" not in params["motion"] and "entry" in params["motion"]
+    moved = jax.tree.map(lambda p: p + 1, params)
+    after = step(method, (moved, extra))[1]["key"]
+    change = {
+        name: jax.tree.map(
+            lambda a, b: float(jnp.abs(a - b).max()), after[name]["params"], tree["params"]
+        )
+        for name, tree in extra["key"].items()
+    }
+    assert max(jax.tree.leaves(change["joint"]["backbone"])) == 0
+    assert min(jax.tree.leaves(change["joint"]["projection"])) == pytest.approx(0.5)
+    assert min(jax.tree.leaves(change["motion"])) == pytest.approx(0.5)
+
+
+def test_crosclr_wants_streams_of_the_joints():
+    for streams in (("joint",), ("motion", "joint"), ("joint", "joint"), ("joint", "speed")):
+        with pytest.raises(ConfigError):
+            make("crosclr", streams=streams)
+
+
+# -------------------------------------------------------------------------------- judging features
+
+
+def test_knn_votes_against_a_loop():
+    rng = np.random.default_rng(0)
+    feature, bank = rng.normal(size=(7, 4)), rng.normal(size=(30, 4))
+    label = rng.integers(0, 3, 30)
+    votes = metrics.knn_votes(feature, bank, label, 3, k=5, temperature=0.1, block=3)
+    for i, f in enumerate(feature):
+        cosine = bank @ f / np.linalg.norm(bank, axis=1) / np.linalg.norm(f)
+        want = np.zeros(3)
+        for j in np.argsort(-cosine)[:5]:
+            want[label[j]] += np.exp(cosine[j] / 0.1)
+        np.testing.assert_allclose(votes[i], want / want.sum(), rtol=1e-4)
+    whole = metrics.knn_votes(feature, bank[:4], label[:4], 3, k=20, temperature=0.1)
+    assert whole.shape == (7, 3), "a bank of fewer than k"
+
+
+def test_a_small_rate_at_the_end_of_a_cosine_keeps_its_digits():
+    rate = optim.learning_rate(
+        1.0, batch=1, base_batch=0, epochs=300, steps_per_epoch=1, name="cosine"
+    )
+    assert rate(299) == pytest.approx(0.5 * (1 + np.cos(np.pi * 299 / 300)), rel=1e-6)

@@ -1,0 +1,149 @@
+"""From a pre-training folder to every protocol, through the trainer itself."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import runs
+import tiny
+from skeljax import job, presets, pretraining_table, row, self_supervised, train
+from skeljax.data.recipes import contrastive, device_data
+from skeljax.errors import ConfigError
+from skeljax.layouts import get_layout
+
+
+def config(folder, method, **fields):
+    """The smallest encoder, on tiny clips resized to eight frames."""
+    made = tiny.config(folder, method, **fields)
+    presets.use_recipe(made, "contrastive", frames=8)
+    presets.use_model(
+        made, "stgcn_contrastive", width=4, depth=2, grow=(2,), last_width=8, dropout=0.1
+    )
+    return made
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory):
+    """(data, run folder, result) of a short pre-training."""
+    folder = tmp_path_factory.mktemp("pretrained")
+    data = tiny.dataset(folder / "data")
+    result = runs.run(config(data, "skelemixclr"), folder / "run")
+    return data, folder / "run", result
+
+
+def test_pretraining_is_judged_by_its_neighbours(pretrained):
+    _, run, result = pretrained
+    saved = json.loads((run / "result.json").read_text())
+    assert saved["protocol"] == "knn" and 0 <= saved["top1"] <= 1
+    assert saved["top1"] == result["top1"]
+    rows = runs.rows(run)
+    assert rows[-1]["test/top1"] == saved["top1"]
+    assert (run / "report" / "collapse.png").is_file()
+    watched = {"train/feature_std", "train/alignment", "train/uniformity", "train/queue_age"}
+    assert watched <= set(rows[0])
+
+
+def test_evaluate_judges_by_neighbours_too(pretrained, capsys):
+    from skeljax import evaluate
+
+    _, run, result = pretrained
+    options = evaluate.parser().parse_args([str(run), "--devices", "1"])
+    scores = evaluate.evaluate_run(options)
+    assert (scores.scores.argmax(1) == scores.label).mean() == pytest.approx(result["top1"])
+
+
+@pytest.mark.parametrize("method", ["linear", "finetune"])
+def test_a_protocol_starts_from_the_folder(method, pretrained, tmp_path):
+    data, run, _ = pretrained
+    made = config(data, method, init_from=str(run), train__epochs=1)
+    result = runs.run(made, tmp_path / "run")
+    assert result["protocol"] != "knn" and result["method"] == method
+    before, after = runs.variables(run), runs.variables(tmp_path / "run")
+    assert runs.largest_difference(
+        before["extra"]["batch_stats"], after["extra"]["batch_stats"]
+    ) == 0, "evaluation mode"  # fmt: skip
+    moved = runs.largest_difference(before["params"]["backbone"], after["params"]["backbone"])
+    assert (moved == 0) == (method == "linear"), "linear evaluation leaves the encoder alone"
+
+
+def test_features_of_a_frozen_encoder_are_computed_once(pretrained, tmp_path):
+    """Where nothing is drawn at random; with an augmentation they are made anew, here by none."""
+    data, run, _ = pretrained
+    for name, ratio in (("known", 0), ("anew", 10**6)):  # a crop that moves by 0 frames
+        made = config(data, "linear", init_from=str(run))
+        made.recipe.amplitude, made.recipe.ratio = 0.0, ratio
+        runs.run(made, tmp_path / name)
+    known, anew = (runs.variables(tmp_path / name)["params"] for name in ("known", "anew"))
+    assert runs.largest_difference(known, anew) < 1e-5
+
+
+def test_no_epoch_judges_what_it_is_given(pretrained, tmp_path):
+    data, run, result = pretrained
+    made = config(data, "skelemixclr", init_from=str(run), train__epochs=0)
+    assert runs.run(made, tmp_path / "run")["top1"] == result["top1"]
+
+
+def test_a_share_of_the_labels(pretrained):
+    data, _, _ = pretrained
+    stores = job.load_stores(config(data, "finetune", data__labelled=0.2))
+    assert stores.train.class_counts.tolist() == [2, 2, 2, 2]
+    assert len(stores.test) == 18
+
+
+def test_views_of_several_lengths():
+    layout = get_layout("ucla20")
+    made = tiny.config("unused", "skelemixclr")
+    presets.use_recipe(made, "contrastive", frames=16, more_frames=(8,))
+    swaps = ((2, 3, 7, 11, 1, 1.0), (2, 3, 7, 11, 1, 1.0))
+    presets.use_method(made, "skelemixclr", swaps=swaps, queue=32)
+    store = tiny.store(8)
+    built = job.build(made, job.training_facts(made, store, 1))
+    data = device_data(store, *built.train_recipes)
+    index = np.arange(4, dtype=np.int32)
+    shapes = jax.eval_shape(lambda: train.make_batch(built, data, index, jax.random.key(0)))
+    assert {view: shapes[view].shape[2] for view in built.method.views} == {
+        "query": 16, "key": 16, "query1": 8,
+    }  # fmt: skip
+    plain, _ = contrastive(layout, amplitude=0.0, ratio=0)
+    assert [type(step).__name__ for step in plain] == ["Whole", "ToStream"]
+
+
+def test_words_after_the_colon():
+    made = self_supervised.protocol("ntu60", "semi", "xview,semi1,skeletonclr,bone")
+    assert made.data.dataset == "ntu60/xview_listed" and made.stream == "bone"
+    assert made.data.labelled == 0.01 and made.data.prepare == "contrastive50"
+    assert made.recipe.amplitude == 0 and made.recipe.ratio == 0
+    with pytest.raises(ConfigError, match="derives its streams"):
+        self_supervised.pretraining("ntu60", "crosclr", "bone")
+    for source in self_supervised.SOURCES.values():
+        assert source.queue % source.batch == 0
+
+
+def test_the_parts_of_the_table(tmp_path):
+    made = self_supervised.pretraining("nwucla", "skelemixclr", "all,cpu")
+    made.train.epochs, made.seed, made.method.queue = 3, 7, 128 * 4
+    (name, knn), (_, floor) = pretraining_table.parts(made, tmp_path, "random")
+    assert name == "knn" and knn.train.epochs == 0 and floor.init_from == "" and floor.seed == 7
+    (_, first), (_, linear) = pretraining_table.parts(made, tmp_path, "skeletonclr")
+    assert first.method.name == "skeletonclr" and first.train.epochs == 3
+    assert first.method.queue == 512 and not first.row.table
+    assert linear.init_from == str(tmp_path / "skeletonclr" / "pretraining")
+    assert linear.train.epochs == 40 and linear.seed == 7 and linear.optim.base_lr == 3.0
+    assert linear.model == first.model and linear.data.prepare == first.data.prepare
+
+
+def test_the_table_is_told_in_percent():
+    found = {"knn": 0.5, "linear": 0.625, "linear_best": 0.75, "published": 68.3}
+    text = pretraining_table.table({"skeletonclr": found, "random": {**found, "published": None}})
+    _, first, second = text.splitlines()
+    assert first.split() == ["skeletonclr", "50.00", "62.50", "75.00", "68.3"]
+    assert second.split()[-1] == "-"
+
+
+def test_three_streams_start_each_from_its_own_folder():
+    made = self_supervised.protocol("ntu60", "linear", "skelemixclr,xsub,3s")
+    assert made.row.streams == self_supervised.THREE
+    made.init_from = "runs/pre/{stream}"
+    assert row.single(made, "bone").init_from == "runs/pre/bone"
