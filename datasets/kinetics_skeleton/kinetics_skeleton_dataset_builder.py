@@ -27,7 +27,10 @@ class KineticsSkeleton(SkeletonBuilder):
         ),
         tfds.core.BuilderConfig(name="hrnet", description="PYSKL's: 17 joints, pixels."),
     ]
-    MANUAL_DOWNLOAD_INSTRUCTIONS = "See README.md; pass the files as source."
+    MANUAL_DOWNLOAD_INSTRUCTIONS = (
+        "Needs kinetics-skeleton.zip of ST-GCN (openpose), or k400_hrnet.pkl and kpfiles.zip of "
+        "PYSKL (hrnet); the README says where they are."
+    )
 
     def _info(self) -> tfds.core.DatasetInfo:
         hrnet = self.builder_config.name == "hrnet"

@@ -19,6 +19,7 @@ from skeljax.readers.sources import RawFile, in_parallel, raw_files
 
 LAYOUT = "ntu25"
 JOINTS = 25
+URL = "https://rose1.ntu.edu.sg/dataset/actionRecognition/"
 ARCHIVES = ("nturgbd_skeletons_s001_to_s017.zip", "nturgbd_skeletons_s018_to_s032.zip")
 FOLDERS = (
     "nturgb+d_skeletons", "nturgb+d_skeletons120",
