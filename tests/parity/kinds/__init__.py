@@ -1,11 +1,12 @@
 """What runs each kind of KINDS.md: kind -> ``handler(given, *, <args>) -> {role: value}``."""
 
-from parity.kinds import augment, feeder, graph, lists, loss, metric, model, reader, transform
+from parity.kinds import augment, brl, feeder, graph, lists, loss, metric, model, reader, transform
 
 KINDS = {
     **metric.KINDS,
     **graph.KINDS,
     **augment.KINDS,
+    **brl.KINDS,
     **transform.KINDS,
     **feeder.KINDS,
     **lists.KINDS,
