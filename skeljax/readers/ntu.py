@@ -8,8 +8,6 @@ id, the number of joints, and one line of twelve fields a joint that begin with 
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
-import os
 import re
 from collections.abc import Iterator, Sequence
 
@@ -17,7 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from skeljax.errors import DataError
-from skeljax.readers.sources import RawFile, raw_files
+from skeljax.readers.sources import RawFile, in_parallel, raw_files
 
 LAYOUT = "ntu25"
 JOINTS = 25
@@ -31,7 +29,6 @@ _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 _FACTS = ("setup", "camera", "subject", "replication")
 _JOINT_FIELDS = 12
 _WIDTH = 15  # characters of a number that is parsed fast; its digits are exact in a double
-_SERIAL = 200  # fewer files are read faster by one process than the others start
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,13 +91,7 @@ def read(raw: Sequence[RawFile], workers: int | None = None) -> Iterator[Recordi
     Args:
       workers: processes; default all cores.
     """
-    workers = workers or len(os.sched_getaffinity(0))
-    if workers == 1 or len(raw) < _SERIAL:
-        yield from map(_read_one, raw)
-        return
-    # Not forked: the caller may have JAX's threads.
-    with multiprocessing.get_context("forkserver").Pool(workers) as pool:
-        yield from pool.imap(_read_one, raw, chunksize=32)
+    return in_parallel(_read_one, raw, workers)
 
 
 def _read_one(file: RawFile) -> Recording | DataError:
