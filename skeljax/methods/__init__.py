@@ -1,8 +1,12 @@
 """Ways of training, by the name that `config.method.name` gives."""
 
 from skeljax.methods.base import Facts, Method
+from skeljax.methods.frhead import FRHead
 from skeljax.methods.supervised import Supervised
 
-METHODS = {"supervised": Supervised}
+METHODS = {
+    "frhead": FRHead,
+    "supervised": Supervised,
+}
 
 __all__ = ["METHODS", "Facts", "Method"]
