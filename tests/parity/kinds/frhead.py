@@ -2,8 +2,7 @@
 
 import dataclasses
 from functools import partial
-from types import SimpleNamespace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -73,10 +72,15 @@ def term(
     }
 
 
+class Known(NamedTuple):
+    """What the head needs of a method's Facts."""
+
+    classes: tuple
+    steps_per_epoch: int = 1
+
+
 def method(num_classes: int, net=None, **arguments) -> FRHead:
-    """The method as far as its head needs a training set."""
-    facts = SimpleNamespace(classes=range(num_classes), steps_per_epoch=1)
-    return FRHead(net, facts, **arguments)
+    return FRHead(net, Known(tuple(range(num_classes))), **arguments)
 
 
 def norms(gradient, family: str) -> dict:
@@ -196,7 +200,7 @@ def full(
     pred_threshold: float = 0.0,
     use_p_map: bool = True,
 ):
-    net = BACKBONES[backbone](layout=classic(layout), num_person=num_person, dtype=jnp.float64)
+    net = BACKBONES[backbone](layout=classic(layout), num_person=num_person)
     head = method(
         num_classes,
         net,
@@ -221,6 +225,7 @@ def full(
     extra = {"batch_stats": stats["backbone"], "level_stats": level_stats["levels"]}
     with jax.enable_x64(True):
         wide = partial(jax.tree.map, lambda leaf: np.asarray(leaf, np.float64))
+        head = dataclasses.replace(head, net=net.clone(dtype=jnp.float64))
         params, extra, x = wide((params | levels, extra | {"prototypes": prototypes}, x))
         batch = {"x": x, "label": np.asarray(given["y"])}
         results = jax.device_get(train_pass(head, params, extra, batch))
