@@ -6,7 +6,7 @@ of its module; the rest follows from the leaf:
 
     ours                         PyTorch
     kernel (C, D)                weight (D, C, 1, 1), of a Linear (D, C)
-    kernel (K, C, D)             weight (D, C, K, 1)
+    kernel (K, C, D)             weight (D, C, K, 1), of a Conv1d (D, C, K)
     scale, bias (D,)             weight, bias (D,)
     mean, var (D,)               running_mean, running_var (D,)
     alpha ()                     alpha (1,)
@@ -37,11 +37,20 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from skeljax.errors import CheckpointError, choose
-from skeljax.interop import ctrgcn, frhead
+from skeljax.interop import aagcn, ctrgcn, frhead, stgcn, tcagcn
 
 FAMILIES: dict[str, Callable[[str], tuple[str, ...] | None]] = {
     "ctrgcn": ctrgcn.official,
     "ctrgcn_pyskl": ctrgcn.pyskl,
+    "stgcn": stgcn.pyskl,
+    "stgcnpp": stgcn.pyskl,
+    "stgcn_original": stgcn.original,
+    "stgcn_contrastive": stgcn.contrastive,
+    "stgcn_crosclr": stgcn.contrastive,
+    "stgcn_frhead": stgcn.frhead,
+    "aagcn": aagcn.official,
+    "aagcn_pyskl": aagcn.pyskl,
+    "tcagcn": tcagcn.official,
     "frhead": frhead.head,  # the head alone
 }
 
@@ -102,7 +111,9 @@ def load_state_dict(
         missing += absent
         if absent:
             continue
-        for name, shape, _ in parts:
+        for name, shape, kind in parts:
+            if kind == "linear" and state[name].shape == (*shape, 1, 1):  # a 1x1 convolution
+                state[name] = state[name].reshape(shape)
             if state[name].shape != shape:
                 raise CheckpointError(
                     "a tensor of the checkpoint does not fit the model",
