@@ -111,7 +111,7 @@ def test_before_the_start_only_the_prototypes_learn():
     method = _method(embed_dim=24, start_epoch=2)
     for step, weight in ((9, 0.0), (10, 0.1)):
         _, extra, loss, moved, metrics, gradient = jax.jit(_step, static_argnums=0)(method, step)
-        np.testing.assert_allclose(loss, metrics["ce_loss"] + weight * metrics["cl_loss"], 1e-6)
+        np.testing.assert_allclose(loss, metrics["class_loss"] + weight * metrics["cl_loss"], 1e-6)
         learns = any(np.any(g) for g in jax.tree.leaves(gradient["levels"]))
         assert learns == bool(weight)
         changed = np.any(moved["prototypes"] != extra["prototypes"], axis=-1)

@@ -8,7 +8,6 @@ from typing import ClassVar
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import optax
 
 from skeljax.errors import ConfigError, choose
 from skeljax.losses import refinement
@@ -80,11 +79,13 @@ class FRHead(Supervised):
     The class prototypes (levels, 2, K, E) are kept in `extra`, so that a resumed run goes on with
     them (in the original they start anew), and move with the global batch, so that they are the
     same for every number of devices (in the original several devices lose the movement).
-    A prediction is the plain backbone's and costs no more.
+    A prediction is the plain backbone's and costs no more. Any loss of `config.loss` stands in for
+    the cross entropy, and any sampler; what a clip is (true, missed, captured) goes by the plain
+    logits and a hard label.
 
     Attributes:
       version: of the contrastive term: V0, V1 (the paper's), V2, NO FN, NO FP, NO FN & FP.
-      w_cl_loss: weight of the contrastive terms beside the cross entropy.
+      w_cl_loss: weight of the contrastive terms beside the loss of the classifier.
       level_weights: of the taps, the deepest last; with fewer taps the last weights hold.
       levels: blocks that are tapped, counted from 1; empty = the first block of every stage (of
         equal channels and frames) and the last one, in CTR-GCN 1, 5, 8 and 10.
@@ -106,6 +107,7 @@ class FRHead(Supervised):
     views: ClassVar[tuple[str, ...]] = ("x",)
 
     def __post_init__(self):
+        super().__post_init__()
         choose("version", self.version, refinement.VERSIONS, where="method.version")
 
     def init(self, rng, batch):
@@ -127,22 +129,18 @@ class FRHead(Supervised):
         )
 
     def loss_fn(self, params, extra, batch, rng, step):
-        variables = {"params": params["backbone"], "batch_stats": extra["batch_stats"]}
-        features, moved = self.net.apply(
-            variables, batch["x"], train=True, mutable=["batch_stats"], rngs={"dropout": rng}
-        )
+        label = batch["label"]
+        features, moved = self.features(params, extra, batch["x"], rng)
         logits = self.logits(params, features)
-        target = jax.nn.one_hot(batch["label"], len(self.facts.classes))
-        target = optax.smooth_labels(target, self.label_smoothing)
-        loss = optax.softmax_cross_entropy(logits, target).mean()
-        terms, refined = self.terms(params, extra, features.taps, logits, batch["label"])
+        loss = self.classification(logits, label, step, rng)
+        terms, refined = self.terms(params, extra, features.taps, logits, label)
         weights = jnp.asarray(self.level_weights[-len(terms) :])
         cl_loss = jnp.sum(weights[:, None] * terms)
         started = step >= self.start_epoch * self.facts.steps_per_epoch
-        top1 = jnp.mean(logits.argmax(-1) == batch["label"])
-        metrics = {"top1": top1, "ce_loss": loss, "cl_loss": cl_loss}
+        top1 = jnp.mean(logits.argmax(-1) == label)
+        metrics = {"top1": top1, "class_loss": loss, "cl_loss": cl_loss}
         loss = loss + jnp.where(started, self.w_cl_loss, 0.0) * cl_loss
-        return loss, ({**extra, **moved, **refined}, metrics)
+        return loss, ({**moved, **refined}, metrics)
 
     def terms(self, params, extra, taps, logits, label):
         """(levels, 2) unweighted terms, and the parts of `extra` that they move."""

@@ -1,6 +1,6 @@
 """What runs each kind of KINDS.md: kind -> ``handler(given, *, <args>) -> {role: value}``."""
 
-from parity.kinds import augment, feeder, frhead, graph, lists, metric, model, transform
+from parity.kinds import augment, feeder, frhead, graph, lists, loss, metric, model, transform
 
 KINDS = {
     **metric.KINDS,
@@ -9,6 +9,7 @@ KINDS = {
     **transform.KINDS,
     **feeder.KINDS,
     **lists.KINDS,
+    **loss.KINDS,
     **model.KINDS,
     **frhead.KINDS,
 }

@@ -76,11 +76,13 @@ class Known(NamedTuple):
     """What the head needs of a method's Facts."""
 
     classes: tuple
+    class_counts: tuple
     steps_per_epoch: int = 1
+    epochs: int = 1
 
 
 def method(num_classes: int, net=None, **arguments) -> FRHead:
-    return FRHead(net, Known(tuple(range(num_classes))), **arguments)
+    return FRHead(net, Known(tuple(range(num_classes)), (1,) * num_classes), **arguments)
 
 
 def norms(gradient, family: str) -> dict:
@@ -164,7 +166,7 @@ def train_pass(head, params, extra, batch):
 
     def contrastive(params):
         metrics = full(params)[1][1]
-        return metrics["cl_loss"], metrics["ce_loss"]
+        return metrics["cl_loss"], metrics["class_loss"]
 
     (value, (after, _)), by_full = jax.value_and_grad(full, has_aux=True)(params)
     (cl_loss, ce), by_cl = jax.value_and_grad(contrastive, has_aux=True)(params)
