@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import runs
+import test_presets
 import tiny
-from skeljax import job
+from skeljax import job, row
 from skeljax.errors import ConfigError
 from skeljax.layouts import get_layout
 from skeljax.losses import refinement
@@ -209,3 +210,28 @@ def test_prototypes_are_in_the_checkpoint_and_move(tmp_path):
     saved = runs.variables(tmp_path / "run")["extra"]["prototypes"]
     assert saved.shape == (2, 2, 4, 24)
     assert np.isfinite(saved).all()
+
+
+@pytest.mark.parametrize(
+    "file, words, version, epochs, weights",
+    [
+        ("ntu60", "xsub,row", "V0", {"joint": 80, "bone_motion": 80}, (2, 2, 1, 1)),
+        ("ntu60", "xview,row", "V1", {"joint": 80, "bone_motion": 70}, (0.6, 0.6, 0.4, 0.4)),
+        ("ntu60", "xview,row,readme", "V0", {"bone": 65}, (0.6, 0.6, 0.4, 0.4)),
+        ("ntu120", "xsub,row", "V1", {"bone": 80}, (0.6, 0.75, 0.3, 0.15)),
+        ("ntu120", "xset,row,aagcn", "V1", {"bone": 70}, (0.6, 0.75, 0.3, 0.15)),
+        ("nwucla", "row", "V0", {"joint_motion": 65}, (0.6, 0.6, 0.4, 0.4)),
+        ("nwucla", "row,tcagcn", "V0", {"joint_motion": 75}, (0.6, 0.6, 0.4, 0.4)),
+    ],
+)
+def test_the_configs_are_the_published_runs(file, words, version, epochs, weights):
+    path = runs.REPO / f"configs/{file}_frhead.py"
+    config = test_presets._load(path).get_config(words)
+    row.check(config)
+    assert config.method.version == version
+    assert tuple(config.row.fusions.four.values()) == weights
+    assert config.row.streams == ("joint", "bone", "joint_motion", "bone_motion")
+    for stream, expected in epochs.items():
+        alone = test_presets._load(path).get_config(words.replace("row", stream))
+        assert alone.train.epochs == expected
+        assert alone == row.single(config, stream)
