@@ -25,6 +25,7 @@ def get_config(text: str = ""):
     )
     config = presets.base()
     config.data.dataset = f"ntu120/{chosen['protocol']}"
+    config.data.prepare = "trim"
     presets.use_recipe(config, "ctrgcn_ntu", bone_scale=chosen["scaling"] == "bone_scale")
     presets.use_model(config, chosen["backbone"])
     presets.use_method(config, "supervised")

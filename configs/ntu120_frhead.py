@@ -32,6 +32,7 @@ def get_config(text: str = ""):
         version, epochs = "V0", 65
     config = presets.base()
     config.data.dataset = f"ntu120/{chosen['protocol']}"
+    config.data.prepare = "trim"
     presets.use_recipe(config, "ctrgcn_ntu", bone_scale=True)
     presets.use_model(config, chosen["backbone"])
     presets.use_method(config, "frhead", version=version)
