@@ -85,6 +85,23 @@ def gains(gain, names: Sequence[str]) -> Figure:
     return figure
 
 
+def changes(names: Sequence[str], values, label: str) -> Figure:
+    """Two values of each name, before and now, as a line between two points; the first on top."""
+    figure, (ax,) = _axes(6, 1.2 + 0.24 * len(names))
+    for y, (before, now) in enumerate(values):
+        ax.plot([before, now], [y, y], color=_ORANGE if now > before else _BLUE, linewidth=2)
+    if len(names):
+        before, now = np.asarray(values, float).T
+        colour = np.where(now > before, _ORANGE, _BLUE)
+        ax.scatter(before, range(len(names)), s=24, color=_GREY, zorder=3, label="baseline")
+        ax.scatter(now, range(len(names)), s=24, color=colour, zorder=3, label="run")
+        ax.legend(frameon=False, fontsize=8)
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.set_xlabel(label)
+    return figure
+
+
 def curve(rows: Sequence[Mapping[str, float]]) -> Figure:
     """Loss and accuracy over epochs, from the lines of a metrics.jsonl.
 

@@ -74,6 +74,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "test.batch": (64, "clips a step of a test"),
     "row.streams": ((), "streams that are trained one after the other and fused; empty = `stream`"),
     "row.fusions": ({}, "weights of the fused streams, by name: {'two': {'joint': 1, 'bone': 1}}"),
+    "row.epochs": ({}, "epochs of a stream where they are not train.epochs: {'bone': 70}"),
     "row.rule": ("logits", "what is summed: logits or probabilities"),
 }  # fmt: skip
 
@@ -159,6 +160,7 @@ def use_row(
     streams: Sequence[str],
     fusions: Mapping[str, Mapping[str, float]],
     rule: str = "logits",
+    epochs: Mapping[str, int] | None = None,
 ) -> None:
     """Makes the config a whole row of a table: `streams`, each trained alone, and their fusions.
 
@@ -167,8 +169,10 @@ def use_row(
     Args:
       fusions: weights by the name of the fusion; fuse.PRESETS has published ones.
       rule: ``logits`` or ``probabilities``, what is summed.
+      epochs: of the streams whose epochs are not config.train.epochs.
     """
     config.row.streams, config.row.rule = tuple(streams), rule
+    config.row.epochs = ConfigDict(dict(epochs or {}))
     config.row.fusions = ConfigDict(
         {
             name: {stream: float(weight) for stream, weight in weights.items()}

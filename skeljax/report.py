@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from skeljax import files, metrics, scores
+from skeljax import files, metrics, pairs, scores
 from skeljax.errors import DataError, run_cli
 from skeljax.fuse import match
 from skeljax.logbook import read_metrics
@@ -24,7 +24,7 @@ def write_report(run_dir, *, baseline=None, out=None) -> str:
 
     ``report.txt``, ``per_class.csv`` and ``confusion.png`` always; ``frequency.png`` where training
     clips a class differ by more than half; ``curve.png`` where there is a metrics.jsonl;
-    ``gains.png`` with a baseline.
+    ``gains.png``, ``pairs.csv`` and ``pairs.png`` with a baseline.
 
     Args:
       run_dir: a run folder, or a file of scores with labels.
@@ -41,7 +41,9 @@ def write_report(run_dir, *, baseline=None, out=None) -> str:
     out = pathlib.Path(out) if out else (run_dir if run_dir.is_dir() else run_dir.parent) / "report"
     matrix = metrics.confusion(run.scores, run.label)
     accuracy = metrics.per_class(run.scores, run.label)
-    gain = None if baseline is None else accuracy - _same_clips(run, baseline)
+    other = None if baseline is None else _same_clips(run, baseline)
+    gain = None if other is None else accuracy - metrics.per_class(other.scores, other.label)
+    changed = pairs.confusable(other.scores, run.scores, run.label) if other else []
     text = "\n\n".join(
         part
         for part in (
@@ -49,6 +51,7 @@ def write_report(run_dir, *, baseline=None, out=None) -> str:
             _groups(run),
             _classes(run, accuracy, gain),
             _pairs(matrix, run.class_names()),
+            pairs.text(changed, other, run) if changed else "",
         )
         if part
     )
@@ -61,6 +64,9 @@ def write_report(run_dir, *, baseline=None, out=None) -> str:
         )
     if gain is not None:
         pictures["gains.png"] = plots.gains(gain, run.class_names())
+    if changed:
+        _write(out / "pairs.csv", _csv(pairs.rows(changed, run.class_names())))
+        pictures["pairs.png"] = pairs.figure(changed, run.class_names())
     log = run_dir / "metrics.jsonl"
     if log.is_file():
         pictures["curve.png"] = plots.curve(read_metrics(log))
@@ -173,8 +179,8 @@ def _pairs(matrix, names: Sequence[str]) -> str:
     return "most confused pairs\n" + aligned(rows) if len(rows) > 1 else ""
 
 
-def _same_clips(run: Scores, baseline) -> np.ndarray:
-    """(K,) accuracy of the classes in a baseline on the same clips."""
+def _same_clips(run: Scores, baseline) -> Scores:
+    """The baseline's scores of the run's clips, in the run's order."""
     other, _ = load_run(baseline)
     if run.name is not None and other.name is not None:
         other = other.take(match(other.name, run.name, f"{baseline} against {run.source}"))
@@ -185,7 +191,7 @@ def _same_clips(run: Scores, baseline) -> np.ndarray:
             found=f"scores {other.scores.shape}",
             expected=f"{run.scores.shape}, with the same labels",
         )
-    return metrics.per_class(other.scores, other.label)
+    return other
 
 
 def _csv(rows) -> str:

@@ -14,6 +14,7 @@ from skeljax.readers import Clip
 METHODS = {
     "supervised": {},
     "brl": {"ratio": 0.25},
+    "frhead": {"embed_dim": 24},
 }
 
 

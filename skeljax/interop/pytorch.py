@@ -38,7 +38,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from skeljax.errors import CheckpointError, choose
-from skeljax.interop import aagcn, ctrgcn, msg3d, stgcn, tcagcn
+from skeljax.interop import aagcn, ctrgcn, frhead, msg3d, stgcn, tcagcn
 
 FAMILIES: dict[str, Callable[[str], tuple[str, ...] | None]] = {
     "ctrgcn": ctrgcn.official,
@@ -53,6 +53,7 @@ FAMILIES: dict[str, Callable[[str], tuple[str, ...] | None]] = {
     "aagcn_pyskl": aagcn.pyskl,
     "tcagcn": tcagcn.official,
     "msg3d": msg3d.pyskl,
+    "frhead": frhead.head,  # the head alone
 }
 
 _LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}

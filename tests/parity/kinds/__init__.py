@@ -1,6 +1,18 @@
 """What runs each kind of KINDS.md: kind -> ``handler(given, *, <args>) -> {role: value}``."""
 
-from parity.kinds import augment, brl, feeder, graph, lists, loss, metric, model, reader, transform
+from parity.kinds import (
+    augment,
+    brl,
+    feeder,
+    frhead,
+    graph,
+    lists,
+    loss,
+    metric,
+    model,
+    reader,
+    transform,
+)
 
 KINDS = {
     **metric.KINDS,
@@ -13,6 +25,7 @@ KINDS = {
     **loss.KINDS,
     **model.KINDS,
     **reader.KINDS,
+    **frhead.KINDS,
 }
 
 # Kinds that record a slip which no public checkpoint and no published number needs -> why.
