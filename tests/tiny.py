@@ -18,6 +18,8 @@ METHODS = {
     "crosclr": {"queue": 32, "dim": 16, "cross_epoch": 1},
     "linear": {},
     "finetune": {},
+    "brl": {"ratio": 0.25},
+    "frhead": {"embed_dim": 24},
 }
 
 

@@ -6,6 +6,9 @@ from parity.kinds import (
     contrastive_probes,
     contrastive_steps,
     feeder,
+    brl,
+    feeder,
+    frhead,
     graph,
     lists,
     loss,
@@ -19,6 +22,7 @@ KINDS = {
     **metric.KINDS,
     **graph.KINDS,
     **augment.KINDS,
+    **brl.KINDS,
     **transform.KINDS,
     **feeder.KINDS,
     **lists.KINDS,
@@ -28,6 +32,7 @@ KINDS = {
     **contrastive.KINDS,
     **contrastive_steps.KINDS,
     **contrastive_probes.KINDS,
+    **frhead.KINDS,
 }
 
 # Kinds that record a slip which no public checkpoint and no published number needs -> why.
