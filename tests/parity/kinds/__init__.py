@@ -1,6 +1,17 @@
 """What runs each kind of KINDS.md: kind -> ``handler(given, *, <args>) -> {role: value}``."""
 
-from parity.kinds import augment, feeder, frhead, graph, lists, loss, metric, model, transform
+from parity.kinds import (
+    augment,
+    feeder,
+    frhead,
+    graph,
+    lists,
+    loss,
+    metric,
+    model,
+    reader,
+    transform,
+)
 
 KINDS = {
     **metric.KINDS,
@@ -11,6 +22,7 @@ KINDS = {
     **lists.KINDS,
     **loss.KINDS,
     **model.KINDS,
+    **reader.KINDS,
     **frhead.KINDS,
 }
 
