@@ -1,5 +1,6 @@
 """CTR-GCN on NTU RGB+D 120: FR-Head's backbone without the head.
 
+    skeljax prepare ntu120/xsub --source FOLDER        # that holds both zips
     python -m skeljax.main --config configs/ntu120_ctrgcn.py:xsub,joint --workdir runs/ntu120_ctrgcn
     python -m skeljax.main --config configs/ntu120_ctrgcn.py:xset,row --workdir runs/ntu120_xset_row
 

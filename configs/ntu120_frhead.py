@@ -1,6 +1,6 @@
 """CTR-GCN with FR-Head on NTU RGB+D 120.
 
-    skeljax prepare ntu120 --source nturgbd_skeletons_s018_to_s032.zip
+    skeljax prepare ntu120/xsub --source FOLDER        # that holds both zips
     python -m skeljax.main --config configs/ntu120_frhead.py:xsub,joint --workdir runs/ntu120_frhead
     python -m skeljax.main --config configs/ntu120_frhead.py:xset,row --workdir runs/ntu120_xset_row
 

@@ -1,5 +1,6 @@
 """CTR-GCN on NTU RGB+D 60: FR-Head's backbone without the head.
 
+    skeljax prepare ntu60/xsub --source nturgbd_skeletons_s001_to_s017.zip
     python -m skeljax.main --config configs/ntu60_ctrgcn.py:xsub,joint --workdir runs/ntu60_ctrgcn
     python -m skeljax.main --config configs/ntu60_ctrgcn.py:xview,row --workdir runs/ntu60_xview_row
 

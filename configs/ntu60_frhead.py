@@ -1,6 +1,6 @@
 """CTR-GCN with FR-Head on NTU RGB+D 60.
 
-    skeljax prepare ntu60 --source nturgbd_skeletons_s001_to_s017.zip
+    skeljax prepare ntu60/xsub --source nturgbd_skeletons_s001_to_s017.zip
     python -m skeljax.main --config configs/ntu60_frhead.py:xsub,joint --workdir runs/ntu60_frhead
     python -m skeljax.main --config configs/ntu60_frhead.py:xview,row --workdir runs/ntu60_xview_row
 

@@ -11,12 +11,15 @@ import pytest
 
 import runs
 import test_presets
-from skeljax import job, row
+import tiny
+from skeljax import job, presets, row, train
 from skeljax.errors import ConfigError
 from skeljax.layouts import get_layout
 from skeljax.losses import refinement
+from skeljax.losses.longtail import BalancedSoftmax
 from skeljax.losses.refinement import VERSIONS, outcome, term
 from skeljax.methods import METHODS
+from skeljax.methods.frhead import Levels
 from skeljax.models import BACKBONES
 
 quickly = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -113,46 +116,53 @@ def _method(name="frhead", classes=4, depth=3, grow=(3,), **arguments):
     return METHODS[name](net, facts, **arguments)
 
 
-def _step(method, step=0, batch=8):
-    """params, and loss, extra, metrics and gradient of one step, without the optimizer."""
-    x = jax.random.normal(jax.random.key(1), (batch, 1, 8, 20, 3))
-    given = {"x": x, "label": jnp.arange(batch) % 4}
-    params, extra = method.init(jax.random.key(0), given)
-    loss_fn = jax.value_and_grad(method.loss_fn, has_aux=True)
-    (loss, (moved, metrics)), gradient = loss_fn(params, extra, given, jax.random.key(2), step)
-    return params, extra, loss, moved, metrics, gradient
-
-
 def test_before_the_start_only_the_prototypes_learn():
-    method = _method(embed_dim=24, start_epoch=2)
-    step_of = quickly(partial(_step, method))
+    method, plain = _method(embed_dim=24, start_epoch=2), _method("supervised")
+
+    @quickly
+    def one_step(step):
+        x = jax.random.normal(jax.random.key(1), (8, 1, 8, 20, 3))
+        batch = {"x": x, "label": jnp.arange(8) % 4}
+        params, extra = method.init(jax.random.key(0), batch)
+        loss_fn = jax.value_and_grad(method.loss_fn, has_aux=True)
+        out = loss_fn(params, extra, batch, jax.random.key(2), step)
+        return params, extra, plain.init(jax.random.key(0), batch)[0], out
+
     for step, weight in ((9, 0.0), (10, 0.1)):
-        _, extra, loss, moved, metrics, gradient = step_of(step)
+        params, extra, plain_params, out = one_step(step)
+        (loss, (moved, metrics)), gradient = out
         np.testing.assert_allclose(loss, metrics["class_loss"] + weight * metrics["cl_loss"], 1e-6)
         learns = any(np.any(g) for g in jax.tree.leaves(gradient["levels"]))
         assert learns == bool(weight)
         changed = np.any(moved["prototypes"] != extra["prototypes"], axis=-1)
         assert changed.any() and not changed.all()  # classes with a true positive, no others
         assert (changed == changed[0, 0]).all()
+    # a baseline with the same seed starts from the same weights
+    same = {name: params[name] for name in plain_params}
+    assert runs.largest_difference(plain_params, same) == 0
+    assert set(params) == {*plain_params, "levels"}
 
 
-def test_the_terms_do_not_reach_the_classifier():
+def test_the_terms_reach_the_taps_but_not_the_classifier():
     method = _method(embed_dim=24)
+    draw = np.random.default_rng(0)
+    taps = [draw.normal(size=(8, 1, t, 20, d)).astype(np.float32) for t, d in ((8, 4), (4, 6))]
+    logits = draw.normal(size=(8, 4)).astype(np.float32)
 
     @quickly
-    def gradients():
-        params, extra, *_ = _step(method)
-        x = jax.random.normal(jax.random.key(1), (8, 1, 8, 20, 3))
-        batch = {"x": x, "label": jnp.arange(8) % 4}
+    def gradients(taps, logits):
+        variables = Levels(24).init(jax.random.key(0), taps)
+        params, stats = {"levels": variables["params"]}, variables["batch_stats"]
+        extra = {"level_stats": stats, "prototypes": jnp.ones((2, 2, 4, 24))}
 
-        def contrastive(params):
-            return method.loss_fn(params, extra, batch, jax.random.key(2), 0)[1][1]["cl_loss"]
+        def contrastive(taps, logits):
+            return method.terms(params, extra, taps, logits, jnp.arange(8) % 4)[0].sum()
 
-        return jax.grad(contrastive)(params)
+        return jax.grad(contrastive, (0, 1))(taps, logits)
 
-    found = gradients()
-    assert not any(np.any(g) for g in jax.tree.leaves(found["head"]))
-    assert any(np.any(g) for g in jax.tree.leaves(found["backbone"]["block1"]))
+    by_tap, by_logits = gradients(taps, logits)
+    assert not by_logits.any()
+    assert all(g.any() for g in by_tap)
 
 
 def test_a_prediction_is_the_plain_backbones():
@@ -167,13 +177,6 @@ def test_a_prediction_is_the_plain_backbones():
     assert made["frhead"][0] == made["supervised"][0]
     assert made["frhead"][1] == made["supervised"][1]
     assert set(made["frhead"][2][0]) == {"backbone", "head", "levels"}
-
-
-def test_it_starts_from_the_same_backbone_as_without_the_head():
-    made = [_method(name) for name in ("supervised", "frhead")]
-    batch = {"x": jnp.ones((4, 1, 8, 20, 3))}
-    plain, with_head = (quickly(m.init)(jax.random.key(0), batch)[0] for m in made)
-    assert runs.largest_difference(plain, {k: with_head[k] for k in plain}) == 0
 
 
 @pytest.mark.parametrize(
@@ -236,9 +239,25 @@ def test_the_configs_are_the_published_runs(file, words, version, epochs, weight
     config = test_presets._load(path).get_config(words)
     row.check(config)
     assert config.method.version == version
-    assert tuple(config.row.fusions.four.values()) == weights
     assert config.row.streams == ("joint", "bone", "joint_motion", "bone_motion")
+    assert config.row.fusions.four.to_dict() == dict(zip(config.row.streams, weights))
     for stream, expected in epochs.items():
         alone = test_presets._load(path).get_config(words.replace("row", stream))
         assert alone.train.epochs == expected
         assert alone == row.single(config, stream)
+
+
+def test_it_goes_with_the_losses_and_samplers_of_long_tails():
+    config = tiny.config("nowhere", "frhead", data__sampler="class_specific")
+    presets.use_loss(config, "balanced_softmax")
+    store = tiny.store(8)
+    built = job.build(config, job.training_facts(config, store, 1))
+    assert isinstance(built.method.loss, BalancedSoftmax)
+    batch = {"x": jnp.zeros((8, 1, 8, 20, 3)), "label": jnp.zeros(8, jnp.int32)}
+
+    def loss(key):
+        params, extra = built.method.init(key, batch)
+        return built.method.loss_fn(params, extra, batch, key, 0)[0]
+
+    assert jax.eval_shape(loss, jax.random.key(0)).shape == ()
+    assert train.clip_order(config, store, 0).shape[1] == config.train.batch

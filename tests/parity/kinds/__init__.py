@@ -2,11 +2,10 @@
 
 from parity.kinds import (
     augment,
+    brl,
     contrastive,
     contrastive_probes,
     contrastive_steps,
-    feeder,
-    brl,
     feeder,
     frhead,
     graph,
@@ -19,20 +18,20 @@ from parity.kinds import (
 )
 
 KINDS = {
-    **metric.KINDS,
-    **graph.KINDS,
     **augment.KINDS,
     **brl.KINDS,
-    **transform.KINDS,
+    **contrastive.KINDS,
+    **contrastive_probes.KINDS,
+    **contrastive_steps.KINDS,
     **feeder.KINDS,
+    **frhead.KINDS,
+    **graph.KINDS,
     **lists.KINDS,
     **loss.KINDS,
+    **metric.KINDS,
     **model.KINDS,
     **reader.KINDS,
-    **contrastive.KINDS,
-    **contrastive_steps.KINDS,
-    **contrastive_probes.KINDS,
-    **frhead.KINDS,
+    **transform.KINDS,
 }
 
 # Kinds that record a slip which no public checkpoint and no published number needs -> why.
