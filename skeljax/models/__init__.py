@@ -3,11 +3,19 @@
 from functools import partial
 
 from skeljax.models.ctrgcn import CTRGCN
+from skeljax.models.dgstgcn import DGSTGCN
+from skeljax.models.hdgcn import HDGCN
+from skeljax.models.infogcn import InfoGCN
 from skeljax.models.layers import Features
+from skeljax.models.protogcn import ProtoGCN
 
 BACKBONES = {
     "ctrgcn": CTRGCN,
     "ctrgcn_pyskl": partial(CTRGCN, pyskl=True),
+    "dgstgcn": DGSTGCN,
+    "infogcn": InfoGCN,
+    "hdgcn": HDGCN,
+    "protogcn": ProtoGCN,
 }
 
 __all__ = ["BACKBONES", "Features"]
