@@ -41,7 +41,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from skeljax.errors import CheckpointError, choose
-from skeljax.interop import ctrgcn, dgstgcn, hdgcn, infogcn, protogcn
+from skeljax.interop import ctrgcn, dgstgcn, hdgcn, infogcn, protogcn, stgcn
 
 FAMILIES: dict[str, Callable[..., tuple[str, ...] | None]] = {
     "ctrgcn": ctrgcn.official,
@@ -50,6 +50,12 @@ FAMILIES: dict[str, Callable[..., tuple[str, ...] | None]] = {
     "infogcn": infogcn.official,
     "hdgcn": hdgcn.official,
     "protogcn": protogcn.official,
+    "stgcn": stgcn.pyskl,
+    "stgcnpp": stgcn.pyskl,
+    "stgcn_original": stgcn.original,
+    "stgcn_contrastive": stgcn.contrastive,
+    "stgcn_crosclr": stgcn.contrastive,
+    "stgcn_frhead": stgcn.frhead,
 }
 # families whose names also depend on a size of the model -> how it is read off the variables
 _SIZES = {"hdgcn": hdgcn.levels, "infogcn": infogcn.heads}
@@ -113,7 +119,7 @@ def load_state_dict(
         missing += absent
         if absent:
             continue
-        for name, shape, _, copy in parts:
+        for name, shape, kind, copy in parts:
             if copy in state and not np.array_equal(state[copy], state[name]):
                 raise CheckpointError(
                     "a tensor that the model shares has two values",
@@ -121,6 +127,8 @@ def load_state_dict(
                     found=f"other numbers than in {name}",
                     expected="the same",
                 )
+            if kind == "linear" and state[name].shape == (*shape, 1, 1):  # a 1x1 convolution
+                state[name] = state[name].reshape(shape)
             if state[name].shape != shape:
                 raise CheckpointError(
                     "a tensor of the checkpoint does not fit the model",

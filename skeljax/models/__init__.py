@@ -8,6 +8,20 @@ from skeljax.models.hdgcn import HDGCN
 from skeljax.models.infogcn import InfoGCN
 from skeljax.models.layers import Features
 from skeljax.models.protogcn import ProtoGCN
+from skeljax.models.stgcn import STGCN
+
+STGCNPP = {"graph": "direction", "topology": "free", "residual": True, "multi_scale": True}
+ORIGINAL = {"dropout": 0.5, "initial": "normal"}
+QUARTER = ORIGINAL | {"width": 16, "last_width": 256}
+FRHEAD = {
+    "graph": "identity",
+    "topology": "unit",
+    "order": "each",
+    "residual": True,
+    "kernel_size": 5,
+    "data_norm": "MVC",
+    "initial": "kaiming",
+}
 
 BACKBONES = {
     "ctrgcn": CTRGCN,
@@ -16,6 +30,12 @@ BACKBONES = {
     "infogcn": InfoGCN,
     "hdgcn": HDGCN,
     "protogcn": ProtoGCN,
+    "stgcn": STGCN,
+    "stgcnpp": partial(STGCN, **STGCNPP),
+    "stgcn_original": partial(STGCN, **ORIGINAL),
+    "stgcn_contrastive": partial(STGCN, **QUARTER, graph="direction"),
+    "stgcn_crosclr": partial(STGCN, **QUARTER),
+    "stgcn_frhead": partial(STGCN, **FRHEAD),
 }
 
 __all__ = ["BACKBONES", "Features"]

@@ -15,6 +15,7 @@ from skeljax.models.layers import (
     DataNorm,
     Features,
     aggregate,
+    around_one,
     check_input,
     features,
     kaiming_out,
@@ -117,7 +118,7 @@ class TCN(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
         width = self.features // 4
-        scale = {} if self.torch_init else {"scale_init": _around_one}
+        scale = {} if self.torch_init else {"scale_init": around_one}
 
         def init(fan_in, fan_out):
             if self.torch_init:
@@ -217,7 +218,3 @@ class CTRGCN(nn.Module):
             x = block(x, train=train)
             outputs.append(x)
         return features(outputs, self.num_person)
-
-
-def _around_one(key, shape, dtype=jnp.float32):
-    return 1 + 0.02 * jax.random.normal(key, shape, dtype)

@@ -180,7 +180,7 @@ def run_blocks(net: nn.Module, x: jax.Array, *, train: bool) -> tuple[list[jax.A
     choose("channel_act", net.channel_act, [*_ACTIVATIONS, "none"])
     choose("subset_act", net.subset_act, ["softmax", *_ACTIVATIONS, "none"])
     wide = jnp.promote_types(net.dtype, jnp.float32)  # metres do not fit bfloat16
-    x = DataNorm(net.data_bn, name="data_bn")(x.astype(wide), train=train)
+    x = DataNorm(net.data_norm, name="data_bn")(x.astype(wide), train=train)
     x = to_bodies(x).astype(net.dtype)
     drawn = net.make_rng("params") if net.is_initializing() else None
 
@@ -220,7 +220,7 @@ class DGSTGCN(nn.Module):
         or none.
       subset_wise: whether every subset has gates of its own.
       per_frame: whether the graphs are refined frame by frame, not from the mean over time.
-      data_bn: statistics of the input: VC, persons share them, or MVC.
+      data_norm: statistics of the input: VC, persons share them, or MVC.
     """
 
     layout: Layout
@@ -235,7 +235,7 @@ class DGSTGCN(nn.Module):
     subset_act: str = "softmax"
     subset_wise: bool = False
     per_frame: bool = False
-    data_bn: str = "VC"
+    data_norm: str = "VC"
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> Features:

@@ -61,7 +61,7 @@ class ProtoGCN(nn.Module):
         or none.
       subset_wise: whether every subset has gates of its own.
       per_frame: whether the graphs are refined frame by frame, not from the mean over time.
-      data_bn: statistics of the input: VC, persons share them, or MVC.
+      data_norm: statistics of the input: VC, persons share them, or MVC.
       prototypes: how many topologies are learned to rebuild from.
       prototype_dropout: rate of dropout on the rebuilt topology in training.
     """
@@ -78,7 +78,7 @@ class ProtoGCN(nn.Module):
     subset_act: str = "softmax"
     subset_wise: bool = False
     per_frame: bool = False
-    data_bn: str = "VC"
+    data_norm: str = "VC"
     prototypes: int = 400
     prototype_dropout: float = 0.1
 
