@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from parity.cases import NOISE
 from parity.kinds.model import load, quickly
 from parity.shapes import Kinect, chain, classic, pyskl
 from skeljax.data.streams import infogcn_matrix
@@ -117,6 +118,7 @@ def run(
             for name, g in state_dict({"params": jax.device_get(gradient)}, family).items():
                 results[f"train/{role}/{name}"] = np.linalg.norm(g.ravel())
         outputs, feat, after = jax.device_get((outputs, feat, after))
+    assert all(results[name] < 1e3 * NOISE for name in given.case.rounding_noise)
     results |= {"train/out": outputs["logits"], "train/z": outputs["pooled"]}
     results |= {"train/graph": outputs["graph"], "train/feat": by_axes("train/feat", feat)}
     statistics = state_dict({"batch_stats": after}, family)
