@@ -4,7 +4,9 @@ from skeljax.methods.base import Facts, Method
 from skeljax.methods.brl import BRL
 from skeljax.methods.crosclr import CrosSCLR
 from skeljax.methods.frhead import FRHead
+from skeljax.methods.infogcn import InfoGCN
 from skeljax.methods.linear import CrosLinear, FineTune, LinearProbe
+from skeljax.methods.protogcn import ProtoGCN
 from skeljax.methods.skelemixclr import SkeleMixCLR
 from skeljax.methods.skeletonclr import SkeletonCLR
 from skeljax.methods.supervised import Supervised
@@ -19,6 +21,8 @@ METHODS = {
     "linear": LinearProbe,
     "crosclr_linear": CrosLinear,
     "finetune": FineTune,
+    "infogcn": InfoGCN,
+    "protogcn": ProtoGCN,
 }
 
 __all__ = ["METHODS", "Facts", "Method"]

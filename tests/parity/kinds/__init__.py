@@ -13,6 +13,7 @@ from parity.kinds import (
     loss,
     metric,
     model,
+    objectives,
     reader,
     transform,
 )
@@ -30,6 +31,7 @@ KINDS = {
     **loss.KINDS,
     **metric.KINDS,
     **model.KINDS,
+    **objectives.KINDS,
     **reader.KINDS,
     **transform.KINDS,
 }
