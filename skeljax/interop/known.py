@@ -1,0 +1,160 @@
+"""Which public code base a checkpoint comes from, and what its tensors say of the network.
+
+One line of `KNOWN` a family: a tensor that only this family has tells it, the sizes of a few others
+tell joints, persons, coordinates, width and depth.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from skeljax.errors import CheckpointError, choose
+from skeljax.interop.pytorch import FAMILIES, canonical
+
+State = Mapping[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """A family of public checkpoints.
+
+    Attributes:
+      family: one of FAMILIES, whose names they are.
+      backbone: one of BACKBONES.
+      practice: how these code bases feed their networks: ``ctrgcn``, ``pyskl``, ``contrastive``.
+      sign: a tensor that is there.
+      absent: a tensor that is not there, where `sign` alone does not tell.
+      blocks: names of a tensor (D,) of every block; its group is the block's number.
+      joints: a tensor whose last axis is V.
+      coordinates: the weight of a convolution (D, C, ...) that sees the coordinates.
+      shared: whether the bodies share the statistics of the data norm, so that M does not show.
+      arguments: further arguments of the backbone that the tensors tell.
+    """
+
+    family: str
+    backbone: str
+    practice: str
+    sign: str
+    absent: str = ""
+    blocks: str = ""
+    joints: str = ""
+    coordinates: str = ""
+    shared: bool = False
+    arguments: Callable[[State], dict] = lambda state: {}
+
+    @property
+    def head(self) -> str:
+        """The weight (K, D) of the classifier."""
+        return FAMILIES[self.family]("head")[0].partition(":")[0] + ".weight"
+
+
+_OFFICIAL = dict(practice="ctrgcn", blocks=r"l(\d+)\.gcn1\.bn\.weight", joints="l1.gcn1.PA")
+
+KNOWN = (
+    Known(
+        "ctrgcn", "ctrgcn", **_OFFICIAL,
+        sign="l1.gcn1.convs.0.conv4.weight", absent="l1.gcn1.convs.0.conv_rf.g.weight",
+        coordinates="l1.gcn1.convs.0.conv3.weight",
+    ),
+    Known(
+        "ctrgcn_pyskl", "ctrgcn_pyskl", "pyskl",
+        sign="backbone.net.0.gcn1.convs.0.conv4.weight",
+        blocks=r"backbone\.net\.(\d+)\.gcn1\.bn\.weight",
+        joints="backbone.net.0.gcn1.A",
+        coordinates="backbone.net.0.gcn1.convs.0.conv3.weight",
+    ),
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A public checkpoint that was recognised.
+
+    Attributes:
+      known: its family.
+      state: its tensors by the names of the family.
+      names: the name in the file of each of them.
+      arguments: of the backbone.
+      joints, channels: V, C.
+      bodies: M, or None where the tensors do not tell because the bodies share all of them.
+      classes: K, or None where there is no classifier.
+    """
+
+    known: Known
+    state: dict[str, np.ndarray]
+    names: dict[str, str]
+    arguments: dict
+    joints: int
+    channels: int
+    bodies: int | None
+    classes: int | None
+
+
+def recognise(tensors: State, *, family: str = "", stream: str = "", where=None) -> Checkpoint:
+    """Finds the family of a file's tensors and reads off what they tell.
+
+    Args:
+      tensors: of the file, by name.
+      family: take it for this one of FAMILIES.
+      stream: which of several encoders in one file (CrosSCLR: ``encoder_q_motion``) is meant.
+      where: the file, for messages.
+
+    Raises:
+      CheckpointError: no family fits; it shows what the file's names look like.
+    """
+    if family:
+        choose("checkpoint family", family, [known.family for known in KNOWN])
+    names = {_encoder(canonical(name), stream): name for name in tensors}
+    fits = (
+        known
+        for known in KNOWN
+        if family in ("", known.family) and known.sign in names and known.absent not in names
+    )
+    known = next(fits, None)
+    if known is None:
+        some = ", ".join(f"{name} {np.shape(tensors[name])}" for name in list(tensors)[:4])
+        raise CheckpointError(
+            f"no checkpoint of {family}" if family else "no family of checkpoints has these names",
+            where=where,
+            found=f"{len(tensors)} tensors: {some} ...",
+            expected="one of " + ", ".join(sorted({known.family for known in KNOWN})),
+        )
+    state = {name: np.asarray(tensors[file]) for name, file in names.items()}
+    V = state[known.joints].shape[-1]
+    C = state[known.coordinates].shape[1]
+    norm = next(value for name, value in state.items() if name.endswith("data_bn.weight"))
+    head = state.get(known.head)
+    return Checkpoint(
+        known=known,
+        state=state,
+        names=names,
+        arguments=_stages(known, state) | known.arguments(state),
+        joints=V,
+        channels=C,
+        bodies=None if known.shared else norm.size // (V * C),
+        classes=None if head is None else len(head),
+    )
+
+
+def _encoder(name: str, stream: str) -> str:
+    """CrosSCLR has an encoder a stream in one file: that of `stream` becomes ``encoder_q``."""
+    if stream in ("", "joint"):
+        return name
+    kind = stream.replace("joint_motion", "motion")
+    renamed = re.sub(rf"^encoder_q_{kind}\.", "encoder_q.", name)
+    return renamed if renamed != name else re.sub(r"^encoder_q\.", "encoder_q_joint.", name)
+
+
+def _stages(known: Known, state: State) -> dict:
+    """Width, depth and the blocks that double the width, from the widths of all blocks."""
+    widths = {}
+    for name, value in state.items():
+        if match := re.fullmatch(known.blocks, name):
+            widths[int(match[1])] = len(value)
+    widths = [widths[number] for number in sorted(widths)]
+    grow = tuple(i + 1 for i in range(1, len(widths)) if widths[i] == 2 * widths[i - 1])
+    return {"width": widths[0], "depth": len(widths), "grow": grow}
