@@ -38,11 +38,17 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from skeljax.errors import CheckpointError, choose
 from skeljax.files import atomic
-from skeljax.interop import ctrgcn
+from skeljax.interop import ctrgcn, stgcn
 
 FAMILIES: dict[str, Callable[[str], tuple[str, ...] | None]] = {
     "ctrgcn": ctrgcn.official,
     "ctrgcn_pyskl": ctrgcn.pyskl,
+    "stgcn": stgcn.pyskl,
+    "stgcnpp": stgcn.pyskl,
+    "stgcn_original": stgcn.original,
+    "stgcn_contrastive": stgcn.contrastive,
+    "stgcn_crosclr": stgcn.contrastive,
+    "stgcn_frhead": stgcn.frhead,
 }
 
 _LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}

@@ -4,10 +4,30 @@ from functools import partial
 
 from skeljax.models.ctrgcn import CTRGCN
 from skeljax.models.layers import Features
+from skeljax.models.stgcn import STGCN
+
+STGCNPP = {"graph": "direction", "topology": "free", "residual": True, "multi_scale": True}
+ORIGINAL = {"dropout": 0.5, "initial": "normal"}
+QUARTER = ORIGINAL | {"width": 16, "last_width": 256}
+FRHEAD = {
+    "graph": "identity",
+    "topology": "unit",
+    "order": "each",
+    "residual": True,
+    "kernel_size": 5,
+    "data_norm": "MVC",
+    "initial": "kaiming",
+}
 
 BACKBONES = {
     "ctrgcn": CTRGCN,
     "ctrgcn_pyskl": partial(CTRGCN, pyskl=True),
+    "stgcn": STGCN,
+    "stgcnpp": partial(STGCN, **STGCNPP),
+    "stgcn_original": partial(STGCN, **ORIGINAL),
+    "stgcn_contrastive": partial(STGCN, **QUARTER, graph="direction"),
+    "stgcn_crosclr": partial(STGCN, **QUARTER),
+    "stgcn_frhead": partial(STGCN, **FRHEAD),
 }
 
 __all__ = ["BACKBONES", "Features"]

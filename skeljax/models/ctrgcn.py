@@ -15,6 +15,7 @@ from skeljax.models.layers import (
     DataNorm,
     Features,
     aggregate,
+    around_one,
     check_input,
     features,
     kaiming_out,
@@ -110,7 +111,7 @@ class TCN(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
         width = self.features // 4
-        scale = {"scale_init": _around_one}
+        scale = {"scale_init": around_one}
         # the 1x1 convolutions that open the first three branches are one product
         opened = ConvNorm(3 * width, kernel_init=kaiming_out(width), **scale, name="open")
         short, long, peak = jnp.split(nn.relu(opened(x, train=train)), 3)
@@ -204,7 +205,3 @@ class CTRGCN(nn.Module):
             x = block(x, train=train)
             outputs.append(x)
         return features(outputs, self.num_person)
-
-
-def _around_one(key, shape, dtype=jnp.float32):
-    return 1 + 0.02 * jax.random.normal(key, shape, dtype)

@@ -22,7 +22,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from skeljax.errors import ConfigError
+from skeljax.errors import ConfigError, choose
 from skeljax.layouts import Layout
 
 Initializer = Callable[..., jax.Array]
@@ -54,6 +54,11 @@ def torch_uniform(fan_in: int) -> Initializer:
         return jax.random.uniform(key, shape, dtype, -1, 1) * fan_in**-0.5
 
     return init
+
+
+def around_one(key, shape, dtype=jnp.float32):
+    """N(1, 0.02): initial scale of some batch norms."""
+    return 1 + 0.02 * jax.random.normal(key, shape, dtype)
 
 
 def at_least_float32(x: jax.Array) -> jax.Array:
@@ -166,16 +171,18 @@ class DataNorm(nn.Module):
     Attributes:
       order: ``MVC``, own statistics for every person, joint and coordinate (CTR-GCN, AAGCN), or
         ``VC``, persons share them (ST-GCN).
+      scale_init: initial scale.
     """
 
     order: str = "MVC"
+    scale_init: Initializer = nn.initializers.ones
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(N, M, T, V, C) -> the same shape."""
         n, m, t, v, c = x.shape
-        norm = BatchNorm(name="bn")
-        if self.order == "VC":
+        norm = BatchNorm(scale_init=self.scale_init, name="bn")
+        if choose("data norm", self.order, ("MVC", "VC")) == "VC":
             return norm(x.reshape(n, m, t, v * c), train=train).reshape(x.shape)
         by_frame = x.swapaxes(1, 2).reshape(n, t, m * v * c)
         return norm(by_frame, train=train).reshape(n, t, m, v, c).swapaxes(1, 2)
