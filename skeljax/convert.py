@@ -30,6 +30,10 @@ PRACTICES = {
         21: ("hand21", "prenorm2d_auto", "pyskl", {"length": 10}),
         0: ("", "unit", "pyskl", {}),
     },
+    "contrastive": {
+        25: ("ntu25", "crosclr50", "contrastive", {}),
+        0: ("", "unit", "contrastive", {"frames": 50}),
+    },
 }
 _CLEANED = {"ctrgcn": "", "pyskl": "_pyskl", "contrastive": "_listed"}  # endings of NTU configs
 
@@ -189,6 +193,7 @@ def _settings(found, given: Given, source):
     import numpy as np
 
     from skeljax import presets
+    from skeljax.interop.known import graph_of
     from skeljax.layouts import get_layout
     from skeljax.methods import Facts
 
@@ -216,7 +221,8 @@ def _settings(found, given: Given, source):
     chosen = given.recipe or recipe
     presets.use_recipe(config, chosen, **(options if chosen == recipe else {}))
     model = {k[6:]: v for k, v in given.fields.items() if k.startswith("model.")}
-    presets.use_model(config, found.known.backbone, **found.arguments | model)
+    model = found.arguments | graph_of(found, layout) | model
+    presets.use_model(config, found.known.backbone, **model)
     presets.use_method(config, "supervised")
     for field, value in given.fields.items():
         _set(config, field, value)

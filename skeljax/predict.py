@@ -17,7 +17,7 @@ def predict(run, paths, *, checkpoint: str = "last", cleaning: str = "", devices
 
     Args:
       run: run folder, trained here or made by `skeljax convert`.
-      paths: files of any kind that readers/single.py knows.
+      paths: files of any kind that data/single.py knows.
       checkpoint: ``last``, ``best`` or the folder of one.
       cleaning: for .skeleton files; by default that of the dataset the run was trained on.
 
@@ -33,10 +33,10 @@ def predict(run, paths, *, checkpoint: str = "last", cleaning: str = "", devices
 
     from skeljax import metrics, rundir
     from skeljax.checkpoint import Checkpoints
+    from skeljax.data import single
     from skeljax.data.store import Store
     from skeljax.evaluate import Evaluator, find_checkpoint
     from skeljax.job import build
-    from skeljax.readers import single
     from skeljax.sharding import make_mesh, replicate
 
     folder, step = find_checkpoint(run, checkpoint)

@@ -5,6 +5,8 @@ Their name is part of the data fingerprint.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from skeljax.data.sample import valid_frames_np
@@ -57,6 +59,43 @@ def unit(clip: Clip, layout: Layout) -> Clip:
     points[there] -= points[body, frame, layout.centre_on].copy()
     points /= max(np.abs(points).max(), 1e-6)
     return clip.replace(keypoints=x)
+
+
+def crosclr(clip: Clip, layout: Layout, frames: int) -> Clip:
+    """CrosSCLR's preparation, that of SkeleMixCLR, AimCLR and ActCLR too (skelemixclr.md 1.2).
+
+    Every body is centred on its own centre joint, the clip is resized linearly to `frames`, and
+    every frame is turned about y until the shoulders lie along x.
+    """
+    if layout.align_x is None or layout.dims != 3:
+        raise DataError("it needs a 3-D layout with align_x joints", where=f"layout {layout.name}")
+    x = clip.keypoints
+    length = max(int((np.abs(x[0, :, 0]).sum(-1) != 0).sum()), 1)
+    x = x - x[:, :, layout.centre, None]
+    return clip.replace(keypoints=face_camera(resize_np(x, length, frames), *layout.align_x))
+
+
+def resize_np(x: np.ndarray, length: int, frames: int) -> np.ndarray:
+    """The first `length` frames of (M,T,V,C), resized linearly with half-pixel centres."""
+    at = np.clip((np.arange(frames) + 0.5) * length / frames - 0.5, 0, length - 1)
+    low = np.floor(at).astype(int)
+    weight = (at - low).astype(np.float32)[:, None, None]
+    return x[:, low] * (1 - weight) + x[:, np.minimum(low + 1, length - 1)] * weight
+
+
+def face_camera(x: np.ndarray, right: int, left: int) -> np.ndarray:
+    """(M,T,V,3) with each frame of each body turned about y until right - left lies along x; one
+    sense of rotation a body, that of the sum over its frames."""
+    across = (x[:, :, right] - x[:, :, left]).astype(np.float64)  # (M,T,3)
+    angle = np.arccos(across[..., 0] / (np.hypot(across[..., 0], across[..., 2]) + 1e-4))
+    angle = np.where(across[..., 2].sum(1, keepdims=True) >= 0, -angle, angle)[..., None]
+    cosine, sine = np.cos(angle), np.sin(angle)
+    turned = [
+        cosine * x[..., 0] - sine * x[..., 2],
+        x[..., 1],
+        sine * x[..., 0] + cosine * x[..., 2],
+    ]
+    return np.stack(turned, -1).astype(np.float32)
 
 
 def normalise_3d(
@@ -112,6 +151,17 @@ def _turn(vector: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
 
 
+def prenorm2d_auto(clip: Clip, layout: Layout) -> Clip:
+    """x and y to [-1,1] of the clip's own range, if both ranges exceed 10: pixels, not shares of
+    the image (PYSKL's gesture model)."""
+    points = clip.keypoints[..., :2]
+    low, high = points.min((0, 1, 2)), points.max((0, 1, 2))
+    if not (high - low > 10).all():
+        return clip
+    scaled = (points - (low + high) / 2) / ((high - low) / 2)
+    return clip.replace(keypoints=np.concatenate([scaled, clip.keypoints[..., 2:]], -1))
+
+
 def normalise_2d(keypoints: np.ndarray, img_shape: tuple[int, int] = (1080, 1920)) -> np.ndarray:
     """Pixels (..., 2 or 3) to [-1,1] of an image of (height, width); a third channel stays."""
     height, width = img_shape
@@ -122,8 +172,11 @@ def normalise_2d(keypoints: np.ndarray, img_shape: tuple[int, int] = (1080, 1920
 
 
 PREPARATIONS = {
+    "crosclr50": partial(crosclr, frames=50),
+    "crosclr64": partial(crosclr, frames=64),
     "none": lambda clip, layout: clip,
     "prenorm2d": prenorm2d,
+    "prenorm2d_auto": prenorm2d_auto,
     "prenorm3d": prenorm3d,
     "prenorm3d_float16": prenorm3d_float16,
     "trim": trim,

@@ -12,8 +12,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from skeljax.errors import CheckpointError, choose
+from skeljax.errors import CheckpointError, ConfigError, choose
 from skeljax.interop.pytorch import FAMILIES, canonical
+from skeljax.layouts import Layout
+from skeljax.models.stgcn import GRAPHS
 
 State = Mapping[str, np.ndarray]
 
@@ -32,6 +34,8 @@ class Known:
       joints: a tensor whose last axis is V.
       coordinates: the weight of a convolution (D, C, ...) that sees the coordinates.
       shared: whether the bodies share the statistics of the data norm, so that M does not show.
+      graph: constant tensor (K, V, V) that the backbone's argument `graph` and the layout give.
+      own_last: whether the last block has a width of its own (`last_width`).
       arguments: further arguments of the backbone that the tensors tell.
     """
 
@@ -44,12 +48,31 @@ class Known:
     joints: str = ""
     coordinates: str = ""
     shared: bool = False
+    graph: str = ""
+    own_last: bool = False
     arguments: Callable[[State], dict] = lambda state: {}
 
     @property
     def head(self) -> str:
         """The weight (K, D) of the classifier."""
         return FAMILIES[self.family]("head")[0].partition(":")[0] + ".weight"
+
+
+def _pyskl_stgcn(state: State) -> dict:
+    """The switches of PYSKL's ST-GCN and ST-GCN++ by the tensors that they bring along."""
+    unit = "backbone.gcn.0.gcn."
+    graph, kernel = state[unit + "A"], state[unit + "conv.weight"]
+    features = state[unit + "bn.weight"].size
+    found = {
+        "topology": "free",
+        "order": "pre" if len(kernel) == len(graph) * features else "post",
+        "residual": unit + "down.0.weight" in state,
+        "multi_scale": "backbone.gcn.0.tcn.branches.0.0.weight" in state,
+    }
+    if unit + "PA" in state:  # a factor stays near 1 where there is an edge, a term near 0
+        factor = np.abs(state[unit + "PA"])[graph != 0].mean() > 0.3
+        found["topology"] = "importance" if factor else "offset"
+    return found
 
 
 _OFFICIAL = dict(practice="ctrgcn", blocks=r"l(\d+)\.gcn1\.bn\.weight", joints="l1.gcn1.PA")
@@ -66,6 +89,41 @@ KNOWN = (
         blocks=r"backbone\.net\.(\d+)\.gcn1\.bn\.weight",
         joints="backbone.net.0.gcn1.A",
         coordinates="backbone.net.0.gcn1.convs.0.conv3.weight",
+    ),
+    Known(
+        "stgcn", "stgcn", "pyskl",
+        sign="backbone.gcn.0.gcn.conv.weight",
+        blocks=r"backbone\.gcn\.(\d+)\.gcn\.bn\.weight",
+        joints="backbone.gcn.0.gcn.A",
+        coordinates="backbone.gcn.0.gcn.conv.weight",
+        shared=True,
+        graph="backbone.gcn.0.gcn.A",
+        arguments=_pyskl_stgcn,
+    ),
+    Known(
+        "stgcn_contrastive", "stgcn_contrastive", "contrastive",
+        sign="encoder_q.st_gcn_networks.0.gcn.conv.weight",
+        blocks=r"encoder_q\.st_gcn_networks\.(\d+)\.tcn\.0\.weight",
+        joints="encoder_q.A",
+        coordinates="encoder_q.st_gcn_networks.0.gcn.conv.weight",
+        shared=True,
+        graph="encoder_q.A",
+        own_last=True,
+    ),
+    Known(
+        "stgcn_original", "stgcn_original", "contrastive",
+        sign="st_gcn_networks.0.gcn.conv.weight",
+        blocks=r"st_gcn_networks\.(\d+)\.tcn\.0\.weight",
+        joints="A",
+        coordinates="st_gcn_networks.0.gcn.conv.weight",
+        shared=True,
+        graph="A",
+        own_last=True,
+    ),
+    Known(
+        "stgcn_frhead", "stgcn_frhead", **_OFFICIAL,
+        sign="l1.gcn1.conv_d.0.weight", absent="l1.gcn1.conv_a.0.weight",
+        coordinates="l1.gcn1.conv_d.0.weight",
     ),
 )  # fmt: skip
 
@@ -156,5 +214,36 @@ def _stages(known: Known, state: State) -> dict:
         if match := re.fullmatch(known.blocks, name):
             widths[int(match[1])] = len(value)
     widths = [widths[number] for number in sorted(widths)]
+    own = {}
+    if known.own_last:
+        own, widths[-1] = {"last_width": widths[-1]}, widths[-2]
     grow = tuple(i + 1 for i in range(1, len(widths)) if widths[i] == 2 * widths[i - 1])
-    return {"width": widths[0], "depth": len(widths), "grow": grow}
+    return {"width": widths[0], "depth": len(widths), "grow": grow} | own
+
+
+def graph_of(found: Checkpoint, layout: Layout) -> dict:
+    """The backbone's argument `graph` that gives a checkpoint's constant graph on this layout.
+
+    A graph that was learned (`topology` free) is loaded; then its beginning does not matter.
+
+    Raises:
+      ConfigError: no graph of this layout is that of the checkpoint.
+    """
+    there = found.state.get(found.known.graph)
+    if there is None:
+        return {}
+    if found.arguments.get("topology") == "free":
+        return {"graph": "direction"}
+    for name, make in GRAPHS.items():
+        ours = make(layout)
+        if ours.shape == there.shape and np.allclose(ours, there, atol=1e-5):
+            return {"graph": name}
+    ours = GRAPHS["direction"](layout)[1:].sum(0)
+    pairs = np.argwhere((there.sum(0) != 0) != ((ours + np.eye(len(ours))) != 0))
+    shown = ", ".join(f"{layout.joints[a]}-{layout.joints[b]}" for a, b in pairs[:4])
+    raise ConfigError(
+        "the checkpoint was trained on another graph than the layout's",
+        where=f"layout {layout.name}",
+        found=f"other edges: {shown} ..." if len(pairs) else "the same edges, counted otherwise",
+        do="correct `joints`, `edges` or `centre` of the layout, or give another --layout",
+    )

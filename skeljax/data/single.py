@@ -17,9 +17,10 @@ import pathlib
 
 import numpy as np
 
+from skeljax.data.clean import CLEANINGS
 from skeljax.errors import DataError, choose
 from skeljax.layouts import Layout
-from skeljax.readers import arrays
+from skeljax.readers import arrays, ntu
 from skeljax.readers.checks import check_keypoints
 from skeljax.readers.clip import Clip
 
@@ -45,8 +46,15 @@ def read(path, layout: Layout, cleaning: str = "ctrgcn") -> Clip:
     return Clip(path.stem, check_keypoints(values, layout, path), None, layout.name)
 
 
+def cleaning_of(dataset: str) -> str:
+    """The cleaning that a dataset's clips went through, by its name: ``ntu60/xsub_pyskl``."""
+    ending = dataset.rsplit("_", 1)[-1]
+    return ending if ending in CLEANINGS else "ctrgcn"
+
+
 def _skeleton(path, layout, cleaning):
-    raise NotImplementedError
+    clean = CLEANINGS[choose("cleaning", cleaning, CLEANINGS)]
+    return clean(ntu.parse(path.read_bytes(), str(path))).keypoints
 
 
 def _json(path, layout, cleaning):
