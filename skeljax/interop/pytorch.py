@@ -11,6 +11,9 @@ of its module; the rest follows from the leaf:
     mean, var (D,)               running_mean, running_var (D,)
     alpha ()                     alpha (1,)
 
+A name may end in ``:linear`` or ``:conv1d``, the kind of a module's weight, or, where it names a
+tensor itself, in ``:map`` (D,) -> (1, D, 1, 1); ``a=b`` names a tensor that stands there twice.
+
 From a checkpoint to a prediction:
 
     net = Classifier(BACKBONES["ctrgcn"](layout=layout, num_person=2), Linear(60))
@@ -26,6 +29,7 @@ A state dict is any ``{name: array}``, such as a parity case's
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 import pickle
 import re
@@ -38,11 +42,15 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from skeljax.errors import CheckpointError, choose
 from skeljax.files import atomic
-from skeljax.interop import ctrgcn, stgcn
+from skeljax.interop import ctrgcn, dgstgcn, hdgcn, infogcn, protogcn, stgcn
 
-FAMILIES: dict[str, Callable[[str], tuple[str, ...] | None]] = {
+FAMILIES: dict[str, Callable[..., tuple[str, ...] | None]] = {
     "ctrgcn": ctrgcn.official,
     "ctrgcn_pyskl": ctrgcn.pyskl,
+    "dgstgcn": dgstgcn.pyskl,
+    "infogcn": infogcn.official,
+    "hdgcn": hdgcn.official,
+    "protogcn": protogcn.official,
     "stgcn": stgcn.pyskl,
     "stgcnpp": stgcn.pyskl,
     "stgcn_original": stgcn.original,
@@ -50,6 +58,8 @@ FAMILIES: dict[str, Callable[[str], tuple[str, ...] | None]] = {
     "stgcn_crosclr": stgcn.contrastive,
     "stgcn_frhead": stgcn.frhead,
 }
+# families whose names also depend on a size of the model -> how it is read off the variables
+_SIZES = {"hdgcn": hdgcn.levels, "infogcn": infogcn.heads}
 
 _LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
 # the same tensor under another name: data parallel training, mmaction2 1.x
@@ -97,18 +107,27 @@ def load_state_dict(
       New variables, float32, and the Report.
 
     Raises:
-      CheckpointError: a shape does not fit, or `strict` and a tensor is missing.
+      CheckpointError: a shape does not fit, `strict` and a tensor is missing, or a tensor that
+        stands there twice has two values.
     """
     state = {canonical(name): np.asarray(value) for name, value in state.items()}
     state = {name: value for name, value in state.items() if not _IGNORED.search(name)}
     flat, loaded, missing = flatten_dict(variables), [], []
+    find = _family(family, flat)
     for path, leaf in flat.items():
-        parts = _tensors(path, leaf.shape, family)
-        absent = [(name, shape) for name, shape, _ in parts if name not in state]
+        parts = _tensors(path, leaf.shape, find, family)
+        absent = [(name, shape) for name, shape, *_ in parts if name not in state]
         missing += absent
         if absent:
             continue
-        for name, shape, _ in parts:
+        for name, shape, _, copy in parts:
+            if copy in state and not np.array_equal(state[copy], state[name]):
+                raise CheckpointError(
+                    "a tensor that the model shares has two values",
+                    where=copy,
+                    found=f"other numbers than in {name}",
+                    expected="the same",
+                )
             if _bare(state[name].shape) != _bare(shape):
                 raise CheckpointError(
                     "a tensor of the checkpoint does not fit the model",
@@ -117,8 +136,8 @@ def load_state_dict(
                     expected=shape,
                     do="build the model with the checkpoint's layout, persons, channels, classes",
                 )
-        loaded += [name for name, _, _ in parts]
-        arrays = [_to_ours(state[name].reshape(shape), kind) for name, shape, kind in parts]
+        loaded += [name for name, *_ in parts] + [copy for *_, copy in parts if copy in state]
+        arrays = [_to_ours(state[name].reshape(shape), kind) for name, shape, kind, _ in parts]
         joined = np.concatenate(arrays, -1) if len(arrays) > 1 else arrays[0]
         flat[path] = jnp.asarray(joined.reshape(leaf.shape), jnp.float32)
     taken = set(loaded)
@@ -136,12 +155,15 @@ def load_state_dict(
 
 def state_dict(variables: Mapping[str, Any], family: str) -> dict[str, np.ndarray]:
     """The inverse of `load_state_dict`: our variables under a public code base's names."""
-    state = {}
-    for path, leaf in flatten_dict(variables).items():
-        parts = _tensors(path, leaf.shape, family)
+    state, flat = {}, flatten_dict(variables)
+    find = _family(family, flat)
+    for path, leaf in flat.items():
+        parts = _tensors(path, leaf.shape, find, family)
         arrays = np.split(np.asarray(leaf), len(parts), -1) if len(parts) > 1 else [leaf]
-        for (name, shape, kind), array in zip(parts, arrays):
+        for (name, shape, kind, copy), array in zip(parts, arrays):
             state[name] = _to_torch(np.asarray(array), kind).reshape(shape)
+            if copy:
+                state[copy] = state[name]
     return state
 
 
@@ -209,9 +231,14 @@ def canonical(name: str) -> str:
     return name
 
 
-def _tensors(path, shape, family):
-    """(name, shape, kind) of the tensors that make up the leaf at `path` of our variables."""
+def _family(family, flat):
+    """path -> names, for a model with the variables `flat`."""
     find = FAMILIES[choose("checkpoint family", family, FAMILIES)]
+    return functools.partial(find, _SIZES[family](flat)) if family in _SIZES else find
+
+
+def _tensors(path, shape, find, family):
+    """(name, shape, kind, name of a copy or "") of the tensors that make up a leaf of ours."""
     path, suffix = "/".join(path[1:]), ""  # without the collection
     names = find(path)
     if names is None:
@@ -222,9 +249,13 @@ def _tensors(path, shape, family):
     parts = []
     for name in names:
         name, _, kind = name.partition(":")
-        kind = (kind or "conv") if path.endswith("/kernel") else ""
+        name, _, copy = name.partition("=")
+        if path.endswith("/kernel"):
+            kind = kind or "conv"
+        elif suffix:  # the kind is that of the module's weight
+            kind = ""
         part = (*shape[:-1], shape[-1] // len(names)) if shape else (1,)
-        parts.append((name + suffix, _torch_shape(part, kind), kind))
+        parts.append((name + suffix, _torch_shape(part, kind), kind, copy and copy + suffix))
     return parts
 
 
@@ -234,7 +265,9 @@ def _torch_shape(shape, kind):
     if kind == "conv":
         *size, channels, features = shape
         return (features, channels, *(size or (1,)), 1)
-    return shape
+    if kind == "conv1d":
+        return (*shape[::-1], 1)
+    return (1, *shape, 1, 1) if kind == "map" else shape
 
 
 def _bare(shape):
@@ -249,7 +282,7 @@ def _to_ours(array, kind):
         return array.T
     if kind == "conv":  # (D, C, K, 1) -> (K, C, D), its first axis drops in the caller for K = 1
         return array[..., 0].transpose(2, 1, 0)
-    return array
+    return array[..., 0].T if kind == "conv1d" else array
 
 
 def _to_torch(array, kind):

@@ -3,7 +3,11 @@
 from functools import partial
 
 from skeljax.models.ctrgcn import CTRGCN
+from skeljax.models.dgstgcn import DGSTGCN
+from skeljax.models.hdgcn import HDGCN
+from skeljax.models.infogcn import InfoGCN
 from skeljax.models.layers import Features
+from skeljax.models.protogcn import ProtoGCN
 from skeljax.models.stgcn import STGCN
 
 STGCNPP = {"graph": "direction", "topology": "free", "residual": True, "multi_scale": True}
@@ -22,6 +26,10 @@ FRHEAD = {
 BACKBONES = {
     "ctrgcn": CTRGCN,
     "ctrgcn_pyskl": partial(CTRGCN, pyskl=True),
+    "dgstgcn": DGSTGCN,
+    "infogcn": InfoGCN,
+    "hdgcn": HDGCN,
+    "protogcn": ProtoGCN,
     "stgcn": STGCN,
     "stgcnpp": partial(STGCN, **STGCNPP),
     "stgcn_original": partial(STGCN, **ORIGINAL),

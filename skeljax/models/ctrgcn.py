@@ -22,7 +22,7 @@ from skeljax.models.layers import (
     max_pool,
     pointwise,
     to_bodies,
-    torch_uniform,
+    torch_default,
 )
 
 SUBSETS = 3  # self, inward, outward
@@ -102,25 +102,39 @@ class GCN(nn.Module):
 
 
 class TCN(nn.Module):
-    """Multi-scale temporal unit: two dilated convolutions, a max pool and a 1x1, side by side."""
+    """Multi-scale temporal unit: two dilated convolutions, a max pool and a 1x1, side by side.
+
+    Attributes:
+      features: D.
+      stride: over time.
+      torch_init: start from PyTorch's initial values (InfoGCN), not from kaiming and scales near 1.
+    """
 
     features: int
     stride: int = 1
+    torch_init: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
         width = self.features // 4
-        scale = {"scale_init": around_one}
+        scale = {} if self.torch_init else {"scale_init": around_one}
+
+        def init(fan_in, fan_out):
+            if self.torch_init:
+                return torch_default(fan_in)
+            return {"kernel_init": kaiming_out(fan_out), **scale}
+
         # the 1x1 convolutions that open the first three branches are one product
-        opened = ConvNorm(3 * width, kernel_init=kaiming_out(width), **scale, name="open")
+        opened = ConvNorm(3 * width, **init(x.shape[0], width), name="open")
         short, long, peak = jnp.split(nn.relu(opened(x, train=train)), 3)
-        conv = dict(kernel_size=5, stride=self.stride, **scale)
+        conv = dict(kernel_size=5, stride=self.stride, **init(5 * width, 5 * width))
+        direct = dict(stride=self.stride, **init(x.shape[0], width))
         branches = [
             ConvNorm(width, dilation=1, **conv, name="short")(short, train=train),
             ConvNorm(width, dilation=2, **conv, name="long")(long, train=train),
             BatchNorm(axis=0, **scale, name="peak")(max_pool(peak, self.stride), train=train),
-            ConvNorm(width, stride=self.stride, **scale, name="direct")(x, train=train),
+            ConvNorm(width, **direct, name="direct")(x, train=train),
         ]
         return jnp.concatenate(branches)
 
@@ -153,8 +167,7 @@ class Block(nn.Module):
             return nn.relu(y)
         if x.shape[0] == self.features and self.stride == 1:
             return nn.relu(x + y)
-        default = torch_uniform(x.shape[0])
-        init = {"kernel_init": default, "bias_init": default} if self.pyskl else {}
+        init = torch_default(x.shape[0]) if self.pyskl else {}
         shortcut = ConvNorm(self.features, stride=self.stride, **init, name="residual")
         return nn.relu(shortcut(x, train=train) + y)
 

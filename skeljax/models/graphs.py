@@ -12,6 +12,7 @@ import itertools
 
 import numpy as np
 
+from skeljax.errors import ConfigError
 from skeljax.layouts import Layout
 
 
@@ -89,6 +90,54 @@ def outward_binary(layout: Layout, root: int | None = None, *, transposed: bool 
             reached.add(child)
             front.append(child)
     return matrix.T if transposed else matrix
+
+
+# 0-based joints by their distance from a centre of mass, where HD-GCN does not take the bones' own:
+# on Kinect v2 it puts the finger tips beside the hands' or the thumbs' level.
+_HIERARCHIES = {
+    0: ((0,), (1, 12, 16), (13, 17, 20), (2, 4, 8, 14, 18), (3, 5, 9, 15, 19), (6, 10),
+        (7, 11, 21, 22, 23, 24)),
+    1: ((1,), (0, 20), (2, 4, 8, 12, 16), (3, 5, 9, 13, 17), (6, 10, 14, 18), (7, 11, 15, 19),
+        (21, 22, 23, 24)),
+    20: ((20,), (1, 2, 4, 8), (0, 3, 5, 9), (6, 10, 12, 16), (7, 11, 13, 17),
+         (14, 18, 21, 22, 23, 24), (15, 19)),
+}  # fmt: skip
+
+
+def hierarchy(layout: Layout, centre: int) -> tuple[tuple[int, ...], ...]:
+    """Joints by their distance from `centre`, nearest first: HD-GCN's groups.
+
+    Raises:
+      ConfigError: a joint is not connected to the centre.
+    """
+    if layout.name in ("ntu25", "ntu25_pyskl") and centre in _HIERARCHIES:
+        return _HIERARCHIES[centre]
+    distance = hop_distance(layout, layout.num_joints - 1)[centre]
+    if np.isinf(distance).any():
+        apart = [layout.joints[v] for v in np.flatnonzero(np.isinf(distance))]
+        raise ConfigError(
+            "a hierarchy of joints needs one connected skeleton",
+            where=f"layout {layout.name}",
+            found=f"no way from {layout.joints[centre]} to {', '.join(apart)}",
+            do="connect them by 'edges' in the layout",
+        )
+    levels = range(int(distance.max()) + 1)
+    return tuple(tuple(map(int, np.flatnonzero(distance == d))) for d in levels)
+
+
+def hierarchical(groups, num_joints: int) -> np.ndarray:
+    """(L, 3, V, V): HD-GCN's graphs, L one less than the groups.
+
+    Level l joins groups l and l + 1 completely: self, forward ``A[further, nearer]`` and reverse
+    ``A[nearer, further]``. The row is the output; columns sum to 1, or 0 where a joint has none.
+    """
+    stack = np.zeros((len(groups) - 1, 3, num_joints, num_joints))
+    for (own, forward, reverse), nearer, further in zip(stack, groups, groups[1:]):
+        both = [*nearer, *further]
+        own[both, both] = 1
+        forward[np.ix_(further, nearer)] = 1 / len(further)
+        reverse[np.ix_(nearer, further)] = 1 / len(nearer)
+    return stack.astype(np.float32)
 
 
 def _inward(layout):

@@ -35,11 +35,13 @@ class Features(NamedTuple):
       pooled: (N, D) mean over joints and frames, then over persons; float32.
       map: (N, M, T', V, D) output of the last block.
       taps: outputs of all blocks, each (N, M, T', V, D) of its own T' and D.
+      graph: (N, V, V) topology that ProtoGCN rebuilds from its prototypes; None elsewhere.
     """
 
     pooled: jax.Array
     map: jax.Array
     taps: tuple[jax.Array, ...]
+    graph: jax.Array | None = None
 
 
 def kaiming_out(fan_out: int) -> Initializer:
@@ -54,6 +56,11 @@ def torch_uniform(fan_in: int) -> Initializer:
         return jax.random.uniform(key, shape, dtype, -1, 1) * fan_in**-0.5
 
     return init
+
+
+def torch_default(fan_in: int) -> dict[str, Initializer]:
+    """Arguments that start a `Conv` or `ConvNorm` as PyTorch does; fan_in = C times K."""
+    return {"kernel_init": torch_uniform(fan_in), "bias_init": torch_uniform(fan_in)}
 
 
 def around_one(key, shape, dtype=jnp.float32):

@@ -1,0 +1,248 @@
+"""DG-STGCN: dynamic group spatio-temporal GCN (Duan et al., 2022), as in PYSKL."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from skeljax.errors import choose
+from skeljax.layouts import Layout
+from skeljax.models.layers import (
+    BatchNorm,
+    Conv,
+    ConvNorm,
+    DataNorm,
+    Features,
+    Initializer,
+    aggregate,
+    at_least_float32,
+    check_input,
+    features,
+    max_pool,
+    to_bodies,
+    torch_default,
+)
+
+GRAPH_MEAN, GRAPH_STD = 0.04, 0.02  # of the initial graph
+KINECT_JOINTS = 25  # the published temporal unit keeps so many coefficients, however few act
+
+_ACTIVATIONS = {"tanh": jnp.tanh, "sigmoid": nn.sigmoid, "relu": nn.relu}
+
+
+class Refinement(NamedTuple):
+    """How the graph units learn and refine their graph; fields as of `DGSTGCN`."""
+
+    subsets: int
+    ratio: float
+    channel_act: str
+    subset_act: str
+    subset_wise: bool
+    per_frame: bool
+    start: Initializer
+
+
+class GCN(nn.Module):
+    """Graph unit: every group of channels is aggregated over its own graph.
+
+    The graph of channel c in subset k is A_k, learned, plus alpha act(q_cu - r_cv) for that channel
+    plus beta softmax_u(q_u . r_v) for the subset, from source joint u to target joint v.
+
+    Attributes:
+      features: D.
+      refine: see `Refinement`.
+    """
+
+    features: int
+    refine: Refinement
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> tuple[jax.Array, jax.Array]:
+        """(C, B, T, V) -> (D, B, T, V), and what was added to A.
+
+        That is (E, B, V, V), or (E, B T, V, V) of single frames; E channels over all subsets.
+        """
+        (channels, *_, joints), refine = x.shape, self.refine
+        group = int((refine.ratio or 1 / refine.subsets) * self.features)
+        width, default = refine.subsets * group, torch_default(channels)
+        value = nn.relu(ConvNorm(width, **default, name="pre")(x, train=train))
+        graph = self.param("adjacency", refine.start, (refine.subsets, joints, joints))
+        alpha, beta = (
+            self.param(name, nn.initializers.zeros, (refine.subsets,)).astype(x.dtype)
+            for name in ("alpha", "beta")
+        )
+        if not refine.subset_wise:  # one gate for all, as published; the others stay unused
+            alpha, beta = alpha[:1], beta[:1]
+        pooled = x.reshape(channels, -1, joints) if refine.per_frame else x.mean(2)
+        bodies, added = pooled.shape[1], 0.0
+        if refine.channel_act != "none" or refine.subset_act != "none":
+            query, key = (
+                Conv(width, **default, name=name)(pooled).reshape(-1, group, bodies, joints)
+                for name in ("query", "key")
+            )
+        if refine.channel_act != "none":
+            difference = query[..., :, None] - key[..., None, :]
+            own = _ACTIVATIONS[refine.channel_act](difference)
+            added += alpha[:, None, None, None, None] * own
+        if refine.subset_act != "none":
+            shared = jnp.einsum("kcbu,kcbv->kbuv", query, key)
+            if refine.subset_act == "softmax":
+                shared = jax.nn.softmax(at_least_float32(shared), axis=-2).astype(x.dtype)
+            else:
+                shared = _ACTIVATIONS[refine.subset_act](shared)
+            added += (beta[:, None, None, None] * shared)[:, None]
+        size = (refine.subsets, group, bodies, joints, joints)
+        added = jnp.broadcast_to(added, size).astype(x.dtype)
+        topology = (graph.astype(x.dtype)[:, None, None] + added).reshape(width, *size[2:])
+        y = aggregate(value.reshape(width, bodies, -1, joints), topology).reshape(value.shape)
+        y = ConvNorm(self.features, **torch_default(width), name="post")(y, train=train)
+        if channels != self.features:
+            x = ConvNorm(self.features, **default, name="down")(x, train=train)
+        return nn.relu(x + y), added.reshape(width, *size[2:])
+
+
+class TCN(nn.Module):
+    """Temporal unit: six branches that also see the mean of all joints, as one joint more.
+
+    Attributes:
+      features: D, of the input as well.
+      stride: over time.
+    """
+
+    features: int
+    stride: int = 1
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(D, B, T, V) -> (D, B, ceil(T / stride), V)."""
+        channels, joints = x.shape[0], x.shape[3]
+        x = jnp.concatenate([x, x.mean(3, keepdims=True)], 3)
+        narrow = self.features // 6
+        wide, default = self.features - 5 * narrow, torch_default(channels)
+        first = ConvNorm(wide, **default, name="open_first")(x, train=train)
+        others = ConvNorm(4 * narrow, **default, name="open")(x, train=train)
+        *opened, peak = nn.relu(first), *jnp.split(nn.relu(others), 4)
+        branches = [
+            Conv(
+                len(h), 3, self.stride, dilation, **torch_default(3 * len(h)), name=f"d{dilation}"
+            )(h)
+            for dilation, h in enumerate(opened, start=1)
+        ]
+        branches += [
+            max_pool(peak, self.stride),
+            Conv(narrow, stride=self.stride, **default, name="direct")(x),
+        ]
+        y = jnp.concatenate(branches)
+        coefficients = (max(joints, KINECT_JOINTS),)
+        share = self.param("add_coeff", nn.initializers.zeros, coefficients)[:joints]
+        y = y[..., :joints] + y[..., joints:] * share.astype(x.dtype)
+        y = nn.relu(BatchNorm(axis=0, name="mixed")(y, train=train))
+        return ConvNorm(self.features, **default, name="mix")(y, train=train)
+
+
+class Block(nn.Module):
+    """ReLU(TCN(GCN(x)) + residual); the GCN has a residual of its own.
+
+    Attributes:
+      features: D.
+      refine: see `Refinement`.
+      stride: over time.
+      residual: whether there is one; the first block has none.
+    """
+
+    features: int
+    refine: Refinement
+    stride: int = 1
+    residual: bool = True
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> tuple[jax.Array, jax.Array]:
+        """(C, B, T, V) -> (D, B, ceil(T / stride), V), and what the GCN added to its graph."""
+        y, added = GCN(self.features, self.refine, name="gcn")(x, train=train)
+        y = TCN(self.features, self.stride, name="tcn")(y, train=train)
+        if not self.residual:
+            return nn.relu(y), added
+        if x.shape[0] == self.features and self.stride == 1:
+            return nn.relu(x + y), added
+        default = torch_default(x.shape[0])
+        shortcut = ConvNorm(self.features, stride=self.stride, **default, name="residual")
+        return nn.relu(shortcut(x, train=train) + y), added
+
+
+def run_blocks(net: nn.Module, x: jax.Array, *, train: bool) -> tuple[list[jax.Array], jax.Array]:
+    """Outputs (C, B, T, V) of all blocks of `net`, and what the last one added to its graph.
+
+    To be called in the module's own `__call__`; its fields are those of `DGSTGCN`.
+    """
+    check_input(x, net.layout, net.num_person)
+    choose("channel_act", net.channel_act, [*_ACTIVATIONS, "none"])
+    choose("subset_act", net.subset_act, ["softmax", *_ACTIVATIONS, "none"])
+    wide = jnp.promote_types(net.dtype, jnp.float32)  # metres do not fit bfloat16
+    x = DataNorm(net.data_norm, name="data_bn")(x.astype(wide), train=train)
+    x = to_bodies(x).astype(net.dtype)
+    drawn = net.make_rng("params") if net.is_initializing() else None
+
+    def start(key, shape):  # the same draw for every block
+        return GRAPH_MEAN + GRAPH_STD * jax.random.normal(key if drawn is None else drawn, shape)
+
+    refine = Refinement(
+        net.subsets, net.ratio, net.channel_act, net.subset_act, net.subset_wise, net.per_frame,
+        start,
+    )  # fmt: skip
+    width, outputs = net.width, []
+    for i in range(1, net.depth + 1):
+        grow = i in net.grow
+        width *= 1 + grow
+        x, added = Block(width, refine, 1 + grow, i > 1, name=f"block{i}")(x, train=train)
+        outputs.append(x)
+    return outputs, added
+
+
+class DGSTGCN(nn.Module):
+    """DG-STGCN backbone: no skeleton is given, every block learns its graphs.
+
+    Defaults are PYSKL's configs. The gates of both refinements start at zero, so that a fresh model
+    has one static graph a subset.
+
+    Attributes:
+      layout: of the joints; V follows from it.
+      num_person: M bodies a clip.
+      dtype: of activations and products; float32 or bfloat16.
+      width: D of the first block.
+      depth: number of blocks.
+      grow: blocks, counted from 1, that double D and halve the frames.
+      subsets: learned graphs a block, K.
+      ratio: channels of a subset over D; 0 = 1 / K.
+      channel_act: of the refinement by channel: tanh, sigmoid, relu, or none to go without.
+      subset_act: of the refinement by subset: softmax over the source joints, tanh, sigmoid, relu
+        or none.
+      subset_wise: whether every subset has gates of its own.
+      per_frame: whether the graphs are refined frame by frame, not from the mean over time.
+      data_norm: statistics of the input: VC, persons share them, or MVC.
+    """
+
+    layout: Layout
+    num_person: int
+    dtype: jnp.dtype = jnp.float32
+    width: int = 64
+    depth: int = 10
+    grow: tuple[int, ...] = (5, 8)
+    subsets: int = 8
+    ratio: float = 0.125
+    channel_act: str = "tanh"
+    subset_act: str = "softmax"
+    subset_wise: bool = False
+    per_frame: bool = False
+    data_norm: str = "VC"
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> Features:
+        """(N, M, T, V, C) -> Features; taps are the outputs of all blocks, in order.
+
+        Raises:
+          ConfigError: M or V is not what the model was built for, or an unknown activation.
+        """
+        outputs, _ = run_blocks(self, x, train=train)
+        return features(outputs, self.num_person)

@@ -1,0 +1,226 @@
+"""HD-GCN: hierarchically decomposed graph convolution (Lee et al., ICCV 2023)."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from skeljax.errors import ConfigError
+from skeljax.layouts import Layout
+from skeljax.models import graphs
+from skeljax.models.ctrgcn import TCN
+from skeljax.models.layers import (
+    BatchNorm,
+    Conv,
+    ConvNorm,
+    DataNorm,
+    Features,
+    at_least_float32,
+    check_input,
+    features,
+    kaiming_out,
+    to_bodies,
+    torch_default,
+)
+
+SUBSETS = 3  # self, forward, reverse
+NEAR_JOINTS, NEAR_LEVELS = 5, 3  # neighbours of the edge convolutions, each itself included
+
+Groups = tuple[tuple[int, ...], ...]
+
+
+def nearest(x: jax.Array, count: int) -> jax.Array:
+    """The `count` points nearest to each, itself included: (L, C, B, P) -> (L, B, P, count)."""
+    wide = jax.lax.stop_gradient(at_least_float32(x))
+    inner = jnp.einsum("lcbp,lcbq->lbpq", wide, wide, precision="highest")
+    square = jnp.square(wide).sum(1)
+    distance = square[..., :, None] + square[..., None, :] - 2 * inner
+    return jax.lax.top_k(-distance, count)[1]
+
+
+class EdgeConv(nn.Module):
+    """Dynamic graph convolution: the maximum over near points q of W [x_q - x_p, x_p].
+
+    Attributes:
+      near: points that each looks at, itself included.
+    """
+
+    near: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(L, C, B, P) -> (L, C, B, P), each l of its own weights and norm."""
+        levels, channels, bodies, points = x.shape
+        near = min(self.near, points)
+        shape = (2 * channels, levels * channels)
+        kernel = self.param("kernel", kaiming_out(channels), shape).astype(x.dtype)
+        edge, own = kernel.reshape(2, channels, levels, channels)
+        index = nearest(x, near).reshape(levels, bodies, points * near, 1)
+        of_near = jnp.einsum("lcbp,cld->lbpd", x, edge)
+        of_near = jnp.take_along_axis(of_near, index, axis=2)
+        of_near = of_near.reshape(levels, bodies, points, near, channels)
+        y = of_near + jnp.einsum("lcbp,cld->lbpd", x, own - edge)[..., None, :]
+        y = y.transpose(0, 4, 1, 2, 3).reshape(levels * channels, bodies, points, near)
+        y = nn.leaky_relu(BatchNorm(axis=0, name="bn")(y, train=train), 0.2)
+        return y.max(-1).reshape(x.shape)
+
+
+class AHA(nn.Module):
+    """Attention-guided hierarchy aggregation: a weight for every level, channel and body.
+
+    Attributes:
+      groups: joints by level, L + 1 of them.
+    """
+
+    groups: Groups
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Peaks over time (L, C, B, V) -> weights (L, C, B)."""
+        channels, joints = x.shape[1], x.shape[3]
+        reduced = channels // 4
+        down = ConvNorm(reduced, name="down")
+        x = nn.relu(down(x.transpose(1, 2, 0, 3), train=train))
+        members = np.zeros((len(self.groups) - 1, joints), np.float32)
+        for row, nearer, further in zip(members, self.groups, self.groups[1:]):
+            row[[*nearer, *further]] = 1 / len((*nearer, *further))
+        level = jnp.einsum("cblv,lv->cbl", x, members.astype(x.dtype))
+        level = EdgeConv(NEAR_LEVELS, name="edge")(level[None], train=train)[0]
+        weight = Conv(channels, **torch_default(reduced), name="aggregate")(level)
+        return nn.sigmoid(weight).transpose(2, 0, 1)
+
+
+class HDGC(nn.Module):
+    """Hierarchically decomposed graph convolution, batch norm, residual, ReLU.
+
+    Every level of the hierarchy has a quarter of the channels for each of its three graphs and one
+    for an edge convolution; the levels are then summed, weighted by `AHA`.
+
+    Attributes:
+      features: D.
+      groups: joints by level, L + 1 of them.
+      attend: whether the levels are weighted; the first block only adds them.
+    """
+
+    features: int
+    groups: Groups
+    attend: bool = True
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(C, B, T, V) -> (D, B, T, V)."""
+        _, bodies, frames, joints = x.shape
+        levels, quarter = len(self.groups) - 1, self.features // 4
+        stack = graphs.hierarchical(self.groups, joints)
+        adjacency = self.param("adjacency", lambda _: jnp.asarray(stack)).astype(x.dtype)
+        init = kaiming_out(quarter)
+        opened = ConvNorm(levels * quarter, kernel_init=init, name="open")(x, train=train)
+        level = nn.relu(opened).reshape(levels, quarter, bodies, frames, joints)
+
+        subset = Conv(levels * SUBSETS * quarter, kernel_init=init, name="subset")
+        kernel, bias = subset.weights(quarter)
+        kernel = kernel.reshape(quarter, levels, -1).astype(x.dtype)
+        y = jnp.einsum("clk,lcn->lkn", kernel, level.reshape(levels, quarter, -1))
+        y = y.reshape(levels * SUBSETS, -1, joints)
+        y = jnp.einsum("gnu,gvu->gnv", y, adjacency.reshape(-1, joints, joints))
+        y = y.reshape(-1, bodies, frames, joints)
+        y = BatchNorm(axis=0, name="subset_bn")(y, train=train, bias=bias)
+        y = y.reshape(levels, SUBSETS * quarter, bodies, frames, joints)
+        edge = EdgeConv(NEAR_JOINTS, name="edge")(level.mean(3), train=train)
+        if self.attend:
+            peak = jnp.concatenate([y.max(3), edge], axis=1)
+            weight = AHA(self.groups, name="aha")(peak, train=train)
+            ours, theirs = jnp.split(weight[..., None], [SUBSETS * quarter], axis=1)
+            y, edge = y * ours[..., None], edge * theirs
+        edge = jnp.broadcast_to(edge.sum(0)[:, :, None], (quarter, bodies, frames, joints))
+        y = jnp.concatenate([y.sum(0), edge])
+
+        norm = BatchNorm(axis=0, scale_init=nn.initializers.constant(1e-6), name="bn")
+        if x.shape[0] != self.features:
+            x = ConvNorm(self.features, name="down")(x, train=train)
+        return nn.relu(norm(y, train=train) + x)
+
+
+class Block(nn.Module):
+    """ReLU(TCN(HDGC(x)) + residual).
+
+    Attributes:
+      features: D.
+      groups: joints by level of the hierarchy.
+      stride: over time.
+      first: whether it is the first block, without residual and weighted levels.
+    """
+
+    features: int
+    groups: Groups
+    stride: int = 1
+    first: bool = False
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
+        y = HDGC(self.features, self.groups, not self.first, name="gcn")(x, train=train)
+        y = TCN(self.features, self.stride, name="tcn")(y, train=train)
+        if self.first:
+            return nn.relu(y)
+        if x.shape[0] != self.features or self.stride != 1:
+            shortcut = ConvNorm(self.features, stride=self.stride, name="residual")
+            x = shortcut(x, train=train)
+        return nn.relu(x + y)
+
+
+class HDGCN(nn.Module):
+    """HD-GCN backbone.
+
+    Attributes:
+      layout: of the joints; V and the hierarchy follow from it.
+      num_person: M bodies a clip.
+      dtype: of activations and products; float32 or bfloat16.
+      width: D of the first block.
+      depth: number of blocks.
+      grow: blocks, counted from 1, that double D and halve the frames.
+      centre_of_mass: joint from which the hierarchy grows, counted from 1 as in the paper (1, 2 and
+        21 on NTU; 1, 2 and 3 on NW-UCLA); 0 = the layout's centre.
+    """
+
+    layout: Layout
+    num_person: int
+    dtype: jnp.dtype = jnp.float32
+    width: int = 64
+    depth: int = 10
+    grow: tuple[int, ...] = (5, 8)
+    centre_of_mass: int = 0
+
+    @property
+    def groups(self) -> Groups:
+        """Joints by level, nearest to the centre of mass first."""
+        if not 0 <= self.centre_of_mass <= self.layout.num_joints:
+            raise ConfigError(
+                "no such joint",
+                where="model.centre_of_mass",
+                found=self.centre_of_mass,
+                expected=f"1 to {self.layout.num_joints}, or 0 for {self.layout.name}'s centre",
+            )
+        return graphs.hierarchy(self.layout, (self.centre_of_mass or self.layout.centre + 1) - 1)
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> Features:
+        """(N, M, T, V, C) -> Features; taps are the outputs of all blocks, in order.
+
+        Raises:
+          ConfigError: M or V is not what the model was built for, or no such centre of mass.
+        """
+        check_input(x, self.layout, self.num_person)
+        wide = jnp.promote_types(self.dtype, jnp.float32)  # metres do not fit bfloat16
+        x = DataNorm("MVC", name="data_bn")(x.astype(wide), train=train)
+        x = to_bodies(x).astype(self.dtype)
+        width, outputs = self.width, []
+        for i in range(1, self.depth + 1):
+            grow = i in self.grow
+            width *= 1 + grow
+            block = Block(width, self.groups, 1 + grow, i == 1, name=f"block{i}")
+            x = block(x, train=train)
+            outputs.append(x)
+        return features(outputs, self.num_person)
