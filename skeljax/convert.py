@@ -18,7 +18,7 @@ _SHOWN = 12  # tensors listed one by one; the rest is counted, and listed in con
 # layout, whole-clip preparation, recipe and its arguments.
 PRACTICES = {
     "ctrgcn": {
-        25: ("ntu25", "none", "ctrgcn_ntu", {}),
+        25: ("ntu25", "trim", "ctrgcn_ntu", {}),
         20: ("ucla20", "none", "ucla", {}),
         0: ("", "unit", "generic", {}),
     },
@@ -31,7 +31,7 @@ PRACTICES = {
         0: ("", "unit", "pyskl", {}),
     },
     "contrastive": {
-        25: ("ntu25", "crosclr50", "contrastive", {}),
+        25: ("ntu25", "contrastive50", "contrastive", {}),
         0: ("", "unit", "contrastive", {"frames": 50}),
     },
 }

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from skeljax.errors import CheckpointError, ConfigError, choose
-from skeljax.interop.pytorch import FAMILIES, canonical
+from skeljax.interop.pytorch import canonical
 from skeljax.layouts import Layout
 from skeljax.models.stgcn import GRAPHS
 
@@ -30,9 +30,11 @@ class Known:
       practice: how these code bases feed their networks: ``ctrgcn``, ``pyskl``, ``contrastive``.
       sign: a tensor that is there.
       absent: a tensor that is not there, where `sign` alone does not tell.
-      blocks: names of a tensor (D,) of every block; its group is the block's number.
+      head: the weight (K, D) of the classifier.
+      blocks: names of a tensor (D,) of every block; the group is the block's number.
       joints: a tensor whose last axis is V.
-      coordinates: the weight of a convolution (D, C, ...) that sees the coordinates.
+      coordinates: the weight (D, C, ...) that sees the coordinates; empty for C = 3.
+      normed: a tensor as long as the channels that reach the data norm; empty for C.
       shared: whether the bodies share the statistics of the data norm, so that M does not show.
       graph: constant tensor (K, V, V) that the backbone's argument `graph` and the layout give.
       own_last: whether the last block has a width of its own (`last_width`).
@@ -44,18 +46,15 @@ class Known:
     practice: str
     sign: str
     absent: str = ""
+    head: str = "fc.weight"
     blocks: str = ""
     joints: str = ""
     coordinates: str = ""
+    normed: str = ""
     shared: bool = False
     graph: str = ""
     own_last: bool = False
     arguments: Callable[[State], dict] = lambda state: {}
-
-    @property
-    def head(self) -> str:
-        """The weight (K, D) of the classifier."""
-        return FAMILIES[self.family]("head")[0].partition(":")[0] + ".weight"
 
 
 def _pyskl_stgcn(state: State) -> dict:
@@ -75,7 +74,24 @@ def _pyskl_stgcn(state: State) -> dict:
     return found
 
 
+def _dgstgcn(state: State) -> dict:
+    unit = "backbone.gcn.0.gcn."
+    subsets = len(state[unit + "A"])
+    opened = len(state[unit + "pre.0.weight"])
+    return {"subsets": subsets, "ratio": opened / subsets / state[unit + "bn.weight"].size}
+
+
+def _protogcn(state: State) -> dict:
+    return _dgstgcn(state) | {"prototypes": len(state["backbone.prn.query_matrix.weight"])}
+
+
 _OFFICIAL = dict(practice="ctrgcn", blocks=r"l(\d+)\.gcn1\.bn\.weight", joints="l1.gcn1.PA")
+_PYSKL = dict(
+    practice="pyskl",
+    head="cls_head.fc_cls.weight",
+    blocks=r"backbone\.gcn\.(\d+)\.gcn\.bn\.weight",
+    joints="backbone.gcn.0.gcn.A",
+)
 
 KNOWN = (
     Known(
@@ -84,17 +100,48 @@ KNOWN = (
         coordinates="l1.gcn1.convs.0.conv3.weight",
     ),
     Known(
+        "aagcn", "aagcn", **_OFFICIAL,
+        sign="l1.gcn1.conv_sa.weight", coordinates="l1.gcn1.conv_d.0.weight",
+    ),
+    Known(
+        "hdgcn", "hdgcn", **_OFFICIAL,
+        sign="l1.gcn1.conv_down.0.0.weight", coordinates="l1.gcn1.conv_down.0.0.weight",
+    ),
+    Known(
+        "infogcn", "infogcn", "ctrgcn",
+        sign="l1.agcn.shared_topology",
+        head="decoder.weight",
+        blocks=r"l(\d+)\.agcn\.bn\.weight",
+        joints="l1.agcn.shared_topology",
+        coordinates="to_joint_embedding.weight",
+        normed="to_joint_embedding.weight",
+        arguments=lambda state: {"heads": len(state["l1.agcn.shared_topology"])},
+    ),
+    Known(
+        "dgstgcn", "dgstgcn", **_PYSKL,
+        sign="backbone.gcn.0.gcn.post.weight", absent="backbone.prn.query_matrix.weight",
+        coordinates="backbone.gcn.0.gcn.pre.0.weight", shared=True, arguments=_dgstgcn,
+    ),
+    Known(
+        "protogcn", "protogcn", **_PYSKL,
+        sign="backbone.prn.query_matrix.weight",
+        coordinates="backbone.gcn.0.gcn.pre.0.weight", shared=True, arguments=_protogcn,
+    ),
+    Known(
+        "aagcn_pyskl", "aagcn_pyskl", **_PYSKL,
+        sign="backbone.gcn.0.gcn.conv_sa.weight", coordinates="backbone.gcn.0.gcn.conv_d.0.weight",
+    ),
+    Known(
         "ctrgcn_pyskl", "ctrgcn_pyskl", "pyskl",
         sign="backbone.net.0.gcn1.convs.0.conv4.weight",
+        head="cls_head.fc_cls.weight",
         blocks=r"backbone\.net\.(\d+)\.gcn1\.bn\.weight",
         joints="backbone.net.0.gcn1.A",
         coordinates="backbone.net.0.gcn1.convs.0.conv3.weight",
     ),
     Known(
-        "stgcn", "stgcn", "pyskl",
+        "stgcn", "stgcn", **_PYSKL,
         sign="backbone.gcn.0.gcn.conv.weight",
-        blocks=r"backbone\.gcn\.(\d+)\.gcn\.bn\.weight",
-        joints="backbone.gcn.0.gcn.A",
         coordinates="backbone.gcn.0.gcn.conv.weight",
         shared=True,
         graph="backbone.gcn.0.gcn.A",
@@ -103,6 +150,7 @@ KNOWN = (
     Known(
         "stgcn_contrastive", "stgcn_contrastive", "contrastive",
         sign="encoder_q.st_gcn_networks.0.gcn.conv.weight",
+        head="encoder_q.fc.weight",
         blocks=r"encoder_q\.st_gcn_networks\.(\d+)\.tcn\.0\.weight",
         joints="encoder_q.A",
         coordinates="encoder_q.st_gcn_networks.0.gcn.conv.weight",
@@ -113,6 +161,7 @@ KNOWN = (
     Known(
         "stgcn_original", "stgcn_original", "contrastive",
         sign="st_gcn_networks.0.gcn.conv.weight",
+        head="fcn.weight",
         blocks=r"st_gcn_networks\.(\d+)\.tcn\.0\.weight",
         joints="A",
         coordinates="st_gcn_networks.0.gcn.conv.weight",
@@ -183,8 +232,9 @@ def recognise(tensors: State, *, family: str = "", stream: str = "", where=None)
         )
     state = {name: np.asarray(tensors[file]) for name, file in names.items()}
     V = state[known.joints].shape[-1]
-    C = state[known.coordinates].shape[1]
+    C = state[known.coordinates].shape[1] if known.coordinates else 3
     norm = next(value for name, value in state.items() if name.endswith("data_bn.weight"))
+    normed = len(state[known.normed]) if known.normed else C
     head = state.get(known.head)
     return Checkpoint(
         known=known,
@@ -193,7 +243,7 @@ def recognise(tensors: State, *, family: str = "", stream: str = "", where=None)
         arguments=_stages(known, state) | known.arguments(state),
         joints=V,
         channels=C,
-        bodies=None if known.shared else norm.size // (V * C),
+        bodies=None if known.shared else norm.size // (V * normed),
         classes=None if head is None else len(head),
     )
 
@@ -209,6 +259,8 @@ def _encoder(name: str, stream: str) -> str:
 
 def _stages(known: Known, state: State) -> dict:
     """Width, depth and the blocks that double the width, from the widths of all blocks."""
+    if not known.blocks:
+        return {}
     widths = {}
     for name, value in state.items():
         if match := re.fullmatch(known.blocks, name):

@@ -6,7 +6,7 @@ of its module; the rest follows from the leaf:
 
     ours                         PyTorch
     kernel (C, D)                weight (D, C, 1, 1), of a Linear (D, C)
-    kernel (K, C, D)             weight (D, C, K, 1)
+    kernel (K, C, D)             weight (D, C, K, 1), of a Conv1d (D, C, K)
     scale, bias (D,)             weight, bias (D,)
     mean, var (D,)               running_mean, running_var (D,)
     alpha ()                     alpha (1,)
@@ -42,7 +42,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from skeljax.errors import CheckpointError, choose
 from skeljax.files import atomic
-from skeljax.interop import ctrgcn, dgstgcn, hdgcn, infogcn, protogcn, stgcn
+from skeljax.interop import aagcn, ctrgcn, dgstgcn, hdgcn, infogcn, protogcn, stgcn
 
 FAMILIES: dict[str, Callable[..., tuple[str, ...] | None]] = {
     "ctrgcn": ctrgcn.official,
@@ -57,6 +57,8 @@ FAMILIES: dict[str, Callable[..., tuple[str, ...] | None]] = {
     "stgcn_contrastive": stgcn.contrastive,
     "stgcn_crosclr": stgcn.contrastive,
     "stgcn_frhead": stgcn.frhead,
+    "aagcn": aagcn.official,
+    "aagcn_pyskl": aagcn.pyskl,
 }
 # families whose names also depend on a size of the model -> how it is read off the variables
 _SIZES = {"hdgcn": hdgcn.levels, "infogcn": infogcn.heads}

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from skeljax.models.aagcn import AAGCN
 from skeljax.models.ctrgcn import CTRGCN
 from skeljax.models.dgstgcn import DGSTGCN
 from skeljax.models.hdgcn import HDGCN
@@ -36,6 +37,8 @@ BACKBONES = {
     "stgcn_contrastive": partial(STGCN, **QUARTER, graph="direction"),
     "stgcn_crosclr": partial(STGCN, **QUARTER),
     "stgcn_frhead": partial(STGCN, **FRHEAD),
+    "aagcn": AAGCN,
+    "aagcn_pyskl": partial(AAGCN, pyskl=True),
 }
 
 __all__ = ["BACKBONES", "Features"]

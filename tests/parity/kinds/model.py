@@ -103,34 +103,45 @@ def load(given, net, family: str, x, prefix: str = "") -> dict:
     return variables
 
 
-def ctrgcn(
-    given,
-    *,
-    num_classes: int,
-    layout: Kinect,
-    num_person: int,
-    graph_mode: Literal["spatial"] = "spatial",
-):
-    net = Classifier(BACKBONES["ctrgcn"](classic(layout), num_person), Linear(num_classes))
-    x = given["x"].transpose(0, 4, 2, 3, 1)  # NCTVM
-    return run(given, net, "ctrgcn", x, lambda i: f"eval/feat/l{i + 1}_mean_tv")
+def classic_net(name: str):
+    """Handler of a network of CTR-GCN's or FR-Head's code; the family has the backbone's name."""
+
+    def handler(
+        given,
+        *,
+        num_classes: int,
+        layout: Kinect,
+        num_person: int,
+        num_frames: int | None = None,
+        graph_mode: Literal["spatial"] = "spatial",
+    ):
+        x = given["x"].transpose(0, 4, 2, 3, 1)  # NCTVM
+        assert num_frames in (None, x.shape[2])
+        net = Classifier(BACKBONES[name](classic(layout), num_person), Linear(num_classes))
+        return run(given, net, name, x, lambda i: f"eval/feat/l{i + 1}_mean_tv")
+
+    return handler
 
 
-def ctrgcn_pyskl(
-    given,
-    *,
-    graph: Graph,
-    num_classes: int,
-    head_channels: int,
-    in_channels: int = 3,
-    num_person: int = 2,
-):
-    assert graph.mode == "spatial"
-    backbone = BACKBONES["ctrgcn_pyskl"](layout=graph.build(), num_person=num_person)
-    net = Classifier(backbone, Linear(num_classes))
-    found = run(given, net, "ctrgcn_pyskl", given["x"], lambda i: f"eval/feat/stage{i}")
-    assert given["x"].shape[-1] == in_channels and found["eval/feat"].shape[-1] == head_channels
-    return found
+def pyskl_net(name: str):
+    """The same for PYSKL's and BRL's code."""
+
+    def handler(
+        given,
+        *,
+        graph: Graph,
+        num_classes: int,
+        head_channels: int,
+        in_channels: int = 3,
+        num_person: int = 2,
+    ):
+        assert graph.mode == "spatial" and given["x"].shape[-1] == in_channels
+        net = Classifier(BACKBONES[name](graph.build(), num_person), Linear(num_classes))
+        found = run(given, net, name, given["x"], lambda i: f"eval/feat/stage{i}")
+        assert found["eval/feat"].shape[-1] == head_channels
+        return found
+
+    return handler
 
 
 def stgcn_pyskl(
@@ -231,27 +242,13 @@ def stgcn_contrastive(
     return results | {name: value for name, value in parts.items() if name.startswith("train/")}
 
 
-def stgcn_frhead(
-    given,
-    *,
-    num_classes: int,
-    layout: Kinect,
-    num_person: int,
-    num_frames: int,
-    graph_mode: Literal["spatial"] = "spatial",
-):
-    backbone = BACKBONES["stgcn_frhead"](layout=classic(layout), num_person=num_person)
-    x = given["x"].transpose(0, 4, 2, 3, 1)  # NCTVM
-    assert x.shape[2] == num_frames
-    net = Classifier(backbone, Linear(num_classes))
-    return run(given, net, "stgcn_frhead", x, lambda i: f"eval/feat/l{i + 1}_mean_tv")
-
-
 KINDS = {
-    "model/ctrgcn": ctrgcn,
-    "model/ctrgcn_pyskl": ctrgcn_pyskl,
+    "model/ctrgcn": classic_net("ctrgcn"),
+    "model/ctrgcn_pyskl": pyskl_net("ctrgcn_pyskl"),
     "model/stgcn_pyskl": stgcn_pyskl,
     "model/forward": forward,
     "model/stgcn_contrastive": stgcn_contrastive,
-    "model/stgcn_frhead": stgcn_frhead,
+    "model/stgcn_frhead": classic_net("stgcn_frhead"),
+    "model/aagcn": classic_net("aagcn"),
+    "model/aagcn_pyskl": pyskl_net("aagcn_pyskl"),
 }
