@@ -4,71 +4,23 @@ from __future__ import annotations
 
 import argparse
 import ast
-import dataclasses
 import functools
 import hashlib
 import json
 import pathlib
 
-from skeljax.errors import CheckpointError, ConfigError, choose, run_cli
+from skeljax.errors import CheckpointError, run_cli
 
 _SHOWN = 12  # tensors listed one by one; the rest is counted, and listed in converted.json
 
-# How the public code bases feed their networks, by their number of joints (0: any other):
-# layout, whole-clip preparation, recipe and its arguments.
-PRACTICES = {
-    "ctrgcn": {
-        25: ("ntu25", "trim", "ctrgcn_ntu", {}),
-        20: ("ucla20", "none", "ucla", {}),
-        0: ("", "unit", "generic", {}),
-    },
-    "pyskl": {
-        25: ("ntu25_pyskl", "prenorm3d", "pyskl", {}),
-        20: ("ucla20", "none", "pyskl", {}),
-        17: ("coco17", "prenorm2d", "pyskl", {}),
-        18: ("openpose18", "none", "pyskl", {}),
-        21: ("hand21", "prenorm2d_auto", "pyskl", {"length": 10}),
-        0: ("", "unit", "pyskl", {}),
-    },
-    "contrastive": {
-        25: ("ntu25", "contrastive50", "contrastive", {}),
-        0: ("", "unit", "contrastive", {"frames": 50}),
-    },
-}
-_CLEANED = {"ctrgcn": "", "pyskl": "_pyskl", "contrastive": "_listed"}  # endings of NTU configs
 
-
-@dataclasses.dataclass(frozen=True)
-class Given:
-    """What the tensors do not tell, as the user says it; empty where the practice decides.
-
-    Attributes:
-      family: of the names; found by them.
-      layout: name, or TOML file, of the joints.
-      classes: text file, one name a line.
-      stream: joint, bone, ...
-      bodies: M.
-      recipe, prepare, dataset: see docs/config.md.
-      fields: further fields of the config, ``{"recipe.length": 10}``.
-    """
-
-    family: str = ""
-    layout: str = ""
-    classes: str = ""
-    stream: str = ""
-    bodies: int = 0
-    recipe: str = ""
-    prepare: str = ""
-    dataset: str = ""
-    fields: dict = dataclasses.field(default_factory=dict)
-
-
-def convert(source, run, given: Given) -> list[str]:
+def convert(source, run, given) -> list[str]:
     """Makes a run folder of a public checkpoint.
 
     Args:
       source: ``.pt`` or ``.pth`` file; nothing but weights is read from it.
       run: the folder, made here.
+      given: interop.settings.Given, what the tensors do not tell.
 
     Returns:
       What was found, taken for granted, loaded, missing and unused, in lines.
@@ -84,6 +36,7 @@ def convert(source, run, given: Given) -> list[str]:
     from skeljax.checkpoint import Checkpoints
     from skeljax.interop.known import recognise
     from skeljax.interop.pytorch import load_state_dict, read_pt
+    from skeljax.interop.settings import settings
     from skeljax.job import build, facts_to_json
     from skeljax.sharding import make_mesh
     from skeljax.train import State
@@ -92,7 +45,7 @@ def convert(source, run, given: Given) -> list[str]:
     if (run / "run.json").exists():
         raise CheckpointError("the folder holds a run", where=run, do="choose another --to")
     found = recognise(read_pt(source), family=given.family, stream=given.stream, where=source)
-    config, facts, assumed = _settings(found, given, source)
+    config, facts, assumed = settings(found, given, source)
     method = build(config, facts).method
     init = functools.partial(_init, method, facts)
     empty = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), jax.eval_shape(init))
@@ -188,113 +141,6 @@ def export(run, target, family: str = "", checkpoint: str = "last") -> list[str]
 _CARRIED, _RECORD = "carried.npz", "converted.json"
 
 
-def _settings(found, given: Given, source):
-    """Config and Facts of the run, and what of them nobody said."""
-    import numpy as np
-
-    from skeljax import presets
-    from skeljax.interop.known import graph_of
-    from skeljax.layouts import get_layout
-    from skeljax.methods import Facts
-
-    practice = PRACTICES[found.known.practice]
-    usual, prepare, recipe, options = practice.get(found.joints, practice[0])
-    if not (given.layout or usual):
-        raise ConfigError(
-            f"which {found.joints} joints are these?", where=source,
-            do="--layout FILE.toml (docs/own_data.md says how to write one)",
-        )  # fmt: skip
-    layout = get_layout(given.layout or usual)
-    if (layout.num_joints, layout.channels) != (found.joints, found.channels):
-        raise ConfigError(
-            "the layout does not fit the checkpoint", where=given.layout or usual,
-            found=f"{layout.num_joints} joints x {layout.channels} values",
-            expected=f"{found.joints} joints x {found.channels} values",
-            do="--layout NAME or FILE.toml with the joints it was trained on",
-        )  # fmt: skip
-    bodies = found.bodies or given.bodies or (2 if found.joints == 25 else 1)
-    names = _classes(found, given, source)
-    config = presets.base()
-    config.stream = given.stream or "joint"
-    config.data.dataset = given.dataset or _dataset(found)
-    config.data.prepare = given.prepare or prepare
-    chosen = given.recipe or recipe
-    presets.use_recipe(config, chosen, **(options if chosen == recipe else {}))
-    model = {k[6:]: v for k, v in given.fields.items() if k.startswith("model.")}
-    model = found.arguments | graph_of(found, layout) | model
-    presets.use_model(config, found.known.backbone, **model)
-    presets.use_method(config, "supervised")
-    for field, value in given.fields.items():
-        _set(config, field, value)
-    facts = Facts(
-        classes=names,
-        class_counts=np.zeros(len(names), np.int64),
-        layout=layout,
-        num_bodies=bodies,
-        channels=layout.channels,
-        batch=config.train.batch,
-        steps_per_epoch=1,
-        epochs=config.train.epochs,
-    )
-    assumed = {
-        "layout": (given.layout, f"{layout.name}"),
-        "bodies": (given.bodies or found.bodies, bodies),
-        "stream": (given.stream, config.stream),
-        "prepare": (given.prepare, config.data.prepare),
-        "recipe": (given.recipe, chosen),
-        "dataset": (given.dataset, config.data.dataset or "none"),
-        "classes": (given.classes, f"{names[0]}, {names[1]}, ..." if len(names) > 1 else names[0]),
-    }
-    return config, facts, {name: value for name, (said, value) in assumed.items() if not said}
-
-
-def _dataset(found) -> str:
-    if (found.joints, found.classes) == (20, 10):
-        return "nw_ucla"
-    split = {60: "ntu60/xsub", 120: "ntu120/xsub"}.get(found.classes)
-    return split + _CLEANED[found.known.practice] if split and found.joints == 25 else ""
-
-
-def _classes(found, given: Given, source) -> tuple[str, ...]:
-    """K names: of the file, of the data set, or numbers."""
-    if given.classes:
-        try:
-            text = pathlib.Path(given.classes).expanduser().read_text()
-        except OSError as error:
-            raise ConfigError(
-                "cannot read the class names", where=given.classes, found=error.strerror
-            ) from None
-        names = tuple(line.strip() for line in text.splitlines() if line.strip())
-        if found.classes not in (None, len(names)):
-            raise ConfigError(
-                "the class names do not fit the checkpoint", where=given.classes,
-                found=f"{len(names)} names", expected=f"{found.classes}, one a line",
-            )  # fmt: skip
-        return names
-    if found.classes is None:
-        raise ConfigError(
-            "the checkpoint has no classifier", where=source, expected=found.known.head,
-            do="--classes FILE.txt, the names of the classes that you will fine-tune it for",
-        )  # fmt: skip
-    if (found.joints, found.classes) == (20, 10):
-        from skeljax.readers.nw_ucla import CLASSES
-
-        return CLASSES
-    return tuple(map(str, range(found.classes)))
-
-
-def _set(config, field: str, value) -> None:
-    *path, name = field.split(".")
-    node = config
-    for part in path:
-        node = node[choose("field", part, node, where="--set")]
-    choose("field", name, node, where=f"--set {field}")
-    try:
-        node[name] = value
-    except (TypeError, ValueError) as error:
-        raise ConfigError("the value does not fit", where=f"--set {field}", found=error) from None
-
-
 def _init(method, facts):
     """A method's initial (params, extra)."""
     import jax
@@ -386,6 +232,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str]) -> None:
+    from skeljax.interop.settings import Given
     from skeljax.sharding import set_up
 
     options = vars(parser().parse_args(argv))

@@ -39,6 +39,7 @@ class Known:
       graph: constant tensor (K, V, V) that the backbone's argument `graph` and the layout give.
       own_last: whether the last block has a width of its own (`last_width`).
       arguments: further arguments of the backbone that the tensors tell.
+      asks: arguments that they do not tell and that nobody may guess.
     """
 
     family: str
@@ -55,6 +56,7 @@ class Known:
     graph: str = ""
     own_last: bool = False
     arguments: Callable[[State], dict] = lambda state: {}
+    asks: tuple[str, ...] = ()
 
 
 def _pyskl_stgcn(state: State) -> dict:
@@ -104,7 +106,7 @@ KNOWN = (
         sign="l1.gcn1.conv_sa.weight", coordinates="l1.gcn1.conv_d.0.weight",
     ),
     Known(
-        "hdgcn", "hdgcn", **_OFFICIAL,
+        "hdgcn", "hdgcn", **_OFFICIAL, asks=("centre_of_mass",),
         sign="l1.gcn1.conv_down.0.0.weight", coordinates="l1.gcn1.conv_down.0.0.weight",
     ),
     Known(
@@ -232,18 +234,24 @@ def recognise(tensors: State, *, family: str = "", stream: str = "", where=None)
         )
     state = {name: np.asarray(tensors[file]) for name, file in names.items()}
     V = state[known.joints].shape[-1]
+    arguments = _stages(known, state) | known.arguments(state)
     C = state[known.coordinates].shape[1] if known.coordinates else 3
+    if arguments.get("order") == "post":  # it sees the coordinates once for every subset
+        C //= len(state[known.graph])
     norm = next(value for name, value in state.items() if name.endswith("data_bn.weight"))
     normed = len(state[known.normed]) if known.normed else C
+    bodies = norm.size // (V * normed)
+    if known.shared and bodies > 1:
+        arguments["data_norm"] = "MVC"
     head = state.get(known.head)
     return Checkpoint(
         known=known,
         state=state,
         names=names,
-        arguments=_stages(known, state) | known.arguments(state),
+        arguments=arguments,
         joints=V,
         channels=C,
-        bodies=None if known.shared else norm.size // (V * normed),
+        bodies=bodies if bodies > 1 or not known.shared else None,
         classes=None if head is None else len(head),
     )
 
