@@ -102,6 +102,10 @@ KNOWN = (
         coordinates="l1.gcn1.convs.0.conv3.weight",
     ),
     Known(
+        "tcagcn", "tcagcn", **_OFFICIAL,
+        sign="l1.gcn1.convs.0.conv_rf.g.weight", coordinates="l1.gcn1.convs.0.conv1.weight",
+    ),
+    Known(
         "aagcn", "aagcn", **_OFFICIAL,
         sign="l1.gcn1.conv_sa.weight", coordinates="l1.gcn1.conv_d.0.weight",
     ),

@@ -42,7 +42,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from skeljax.errors import CheckpointError, choose
 from skeljax.files import atomic
-from skeljax.interop import aagcn, ctrgcn, dgstgcn, hdgcn, infogcn, protogcn, stgcn
+from skeljax.interop import aagcn, ctrgcn, dgstgcn, hdgcn, infogcn, protogcn, stgcn, tcagcn
 
 FAMILIES: dict[str, Callable[..., tuple[str, ...] | None]] = {
     "ctrgcn": ctrgcn.official,
@@ -59,6 +59,7 @@ FAMILIES: dict[str, Callable[..., tuple[str, ...] | None]] = {
     "stgcn_frhead": stgcn.frhead,
     "aagcn": aagcn.official,
     "aagcn_pyskl": aagcn.pyskl,
+    "tcagcn": tcagcn.official,
 }
 # families whose names also depend on a size of the model -> how it is read off the variables
 _SIZES = {"hdgcn": hdgcn.levels, "infogcn": infogcn.heads}

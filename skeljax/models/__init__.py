@@ -10,6 +10,7 @@ from skeljax.models.infogcn import InfoGCN
 from skeljax.models.layers import Features
 from skeljax.models.protogcn import ProtoGCN
 from skeljax.models.stgcn import STGCN
+from skeljax.models.tcagcn import TCAGCN
 
 STGCNPP = {"graph": "direction", "topology": "free", "residual": True, "multi_scale": True}
 ORIGINAL = {"dropout": 0.5, "initial": "normal"}
@@ -39,6 +40,7 @@ BACKBONES = {
     "stgcn_frhead": partial(STGCN, **FRHEAD),
     "aagcn": AAGCN,
     "aagcn_pyskl": partial(AAGCN, pyskl=True),
+    "tcagcn": TCAGCN,
 }
 
 __all__ = ["BACKBONES", "Features"]

@@ -310,6 +310,7 @@ class Conv(nn.Module):
       kernel_size: K frames, odd.
       stride, dilation: over time.
       kernel_init, bias_init: initial values.
+      use_bias: whether there is one.
     """
 
     features: int
@@ -318,15 +319,16 @@ class Conv(nn.Module):
     dilation: int = 1
     kernel_init: Initializer | None = None
     bias_init: Initializer = nn.initializers.zeros
+    use_bias: bool = True
 
     @nn.compact
-    def weights(self, channels: int) -> tuple[jax.Array, jax.Array]:
+    def weights(self, channels: int) -> tuple[jax.Array, jax.Array | None]:
         """Kernel and bias for input of so many channels."""
         shape = (channels, self.features)
         if self.kernel_size > 1:
             shape = (self.kernel_size, *shape)
         init = self.kernel_init or kaiming_out(self.kernel_size * self.features)
-        bias = self.param("bias", self.bias_init, (self.features,))
+        bias = self.param("bias", self.bias_init, (self.features,)) if self.use_bias else None
         return self.param("kernel", init, shape), bias
 
     def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -338,7 +340,8 @@ class Conv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
         kernel, bias = self.weights(x.shape[0])
-        return self.product(x, kernel) + bias.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+        y = self.product(x, kernel)
+        return y if bias is None else y + bias.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
 
 
 class ConvNorm(nn.Module):

@@ -103,7 +103,7 @@ def load(given, net, family: str, x, prefix: str = "") -> dict:
     return variables
 
 
-def classic_net(name: str):
+def classic_net(name: str, **choices):
     """Handler of a network of CTR-GCN's or FR-Head's code; the family has the backbone's name."""
 
     def handler(
@@ -117,7 +117,8 @@ def classic_net(name: str):
     ):
         x = given["x"].transpose(0, 4, 2, 3, 1)  # NCTVM
         assert num_frames in (None, x.shape[2])
-        net = Classifier(BACKBONES[name](classic(layout), num_person), Linear(num_classes))
+        backbone = BACKBONES[name](classic(layout), num_person, **choices)
+        net = Classifier(backbone, Linear(num_classes))
         return run(given, net, name, x, lambda i: f"eval/feat/l{i + 1}_mean_tv")
 
     return handler
@@ -163,6 +164,8 @@ def stgcn_pyskl(
 ):
     assert list(inflate_stages) == list(down_stages)
     x = given["x"] if given["x"].ndim == 5 else given["x"][None]
+    if data_bn_type == "VC":  # then it takes any number of persons
+        num_person = x.shape[1]
     backbone = BACKBONES["stgcn"](
         layout=graph.build(),
         num_person=num_person,
@@ -250,5 +253,6 @@ KINDS = {
     "model/stgcn_contrastive": stgcn_contrastive,
     "model/stgcn_frhead": classic_net("stgcn_frhead"),
     "model/aagcn": classic_net("aagcn"),
+    "model/tcagcn": classic_net("tcagcn", unused=True),
     "model/aagcn_pyskl": pyskl_net("aagcn_pyskl"),
 }
