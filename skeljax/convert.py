@@ -11,7 +11,7 @@ import pathlib
 
 from skeljax.errors import CheckpointError, run_cli
 
-_SHOWN = 12  # tensors listed one by one; the rest is counted, and listed in converted.json
+_SHOWN = 12  # tensors listed one by one; all are in converted.json
 
 
 def convert(source, run, given) -> list[str]:
@@ -62,7 +62,8 @@ def convert(source, run, given) -> list[str]:
         )
     params, extra = variables["params"], {"batch_stats": variables["batch_stats"]["backbone"]}
     if report.missing:
-        params["head"] = jax.jit(init)()[0]["head"]
+        params["head"] = jax.jit(lambda: init()[0]["head"])()
+    graph = found.state.get(found.known.graph)
     record = {
         "source": pathlib.Path(source).name,
         "sha256": hashlib.sha256(pathlib.Path(source).read_bytes()).hexdigest(),
@@ -70,7 +71,11 @@ def convert(source, run, given) -> list[str]:
         "names": {name: found.names[name] for name in report.loaded},
         "shapes": {name: list(found.state[name].shape) for name in report.loaded},
         "missing": {name: list(shape) for name, shape in report.missing},
-        "unused": {found.names[name]: list(shape) for name, shape in report.unused},
+        "unused": {
+            found.names[name]: list(shape)
+            for name, shape in report.unused
+            if not np.array_equal(found.state[name], graph)  # compared with the layout's already
+        },
     }
     about = {
         "config": rundir.jsonable(config),
@@ -196,9 +201,15 @@ def _told(found, assumed, record, run) -> list[str]:
 
 
 def _listed(tensors) -> str:
-    tensors = [f"{name} {tuple(shape)}" for name, shape in tensors]
-    more = f" and {len(tensors) - _SHOWN} more" if len(tensors) > _SHOWN else ""
-    return ", ".join(tensors[:_SHOWN]) + more
+    """Each with its shape; of many, those that begin alike are counted."""
+    groups = {}
+    for name, shape in tensors:
+        groups.setdefault(name.partition(".")[0], []).append(f"{name} {tuple(shape)}")
+    many = sum(map(len, groups.values())) > _SHOWN
+    return ", ".join(
+        f"{group}.* ({len(members)} tensors)" if many and len(members) > 3 else ", ".join(members)
+        for group, members in groups.items()
+    )
 
 
 def _field(text: str) -> tuple[str, object]:
