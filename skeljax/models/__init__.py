@@ -8,6 +8,7 @@ from skeljax.models.dgstgcn import DGSTGCN
 from skeljax.models.hdgcn import HDGCN
 from skeljax.models.infogcn import InfoGCN
 from skeljax.models.layers import Features
+from skeljax.models.msg3d import MSG3D
 from skeljax.models.protogcn import ProtoGCN
 from skeljax.models.stgcn import STGCN
 from skeljax.models.tcagcn import TCAGCN
@@ -41,6 +42,7 @@ BACKBONES = {
     "aagcn": AAGCN,
     "aagcn_pyskl": partial(AAGCN, pyskl=True),
     "tcagcn": TCAGCN,
+    "msg3d": MSG3D,
 }
 
 __all__ = ["BACKBONES", "Features"]
