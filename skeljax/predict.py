@@ -6,14 +6,47 @@ import argparse
 import json
 import pathlib
 import sys
+from typing import NamedTuple
 
+import numpy as np
+
+from skeljax import rundir
+from skeljax.checkpoint import Checkpoints
+from skeljax.data import single
+from skeljax.data.store import Store
 from skeljax.errors import ConfigError, DataError, run_cli
+from skeljax.evaluate import Evaluator, find_checkpoint
+from skeljax.job import build
+from skeljax.metrics import softmax
+from skeljax.sharding import make_mesh, replicate, set_up
 
 _SHOWN = 5  # classes a clip
 
 
-def predict(run, paths, *, checkpoint: str = "last", cleaning: str = "", devices: str = "1"):
-    """Probabilities of raw files by a run's own preparation and test recipe.
+class Found(NamedTuple):
+    """What a run says of files.
+
+    Attributes:
+      classes: (K,) names.
+      faults: a DataError or None for each file.
+      store: the N good files, prepared; None if there is none.
+      logits: (N, K), or None; where the test recipe takes several clips of a file, the logarithm of
+        the mean probabilities.
+    """
+
+    classes: tuple[str, ...]
+    faults: list[DataError | None]
+    store: Store | None
+    logits: np.ndarray | None
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """(N, K)."""
+        return np.zeros((0, len(self.classes))) if self.store is None else softmax(self.logits)
+
+
+def look(run, paths, *, checkpoint: str = "last", cleaning: str = "", devices: str = "1") -> Found:
+    """Classifies raw files by a run's own preparation and test recipe.
 
     Args:
       run: run folder, trained here or made by `skeljax convert`.
@@ -21,24 +54,10 @@ def predict(run, paths, *, checkpoint: str = "last", cleaning: str = "", devices
       checkpoint: ``last``, ``best`` or the folder of one.
       cleaning: for .skeleton files; by default that of the dataset the run was trained on.
 
-    Returns:
-      Class names (K,), probabilities (N, K) of the good files in order, and a DataError or None
-      for each of `paths`.
-
     Raises:
       CheckpointError: no run folder.
       ConfigError: the run's method gives no class scores.
     """
-    import numpy as np
-
-    from skeljax import metrics, rundir
-    from skeljax.checkpoint import Checkpoints
-    from skeljax.data import single
-    from skeljax.data.store import Store
-    from skeljax.evaluate import Evaluator, find_checkpoint
-    from skeljax.job import build
-    from skeljax.sharding import make_mesh, replicate
-
     folder, step = find_checkpoint(run, checkpoint)
     saved = Checkpoints(folder, read_only=True)
     config, facts = rundir.config_and_facts(saved.about(step))
@@ -53,18 +72,18 @@ def predict(run, paths, *, checkpoint: str = "last", cleaning: str = "", devices
             clips.append(clip.replace(name=f"{number} {clip.name}"))
             faults.append(None)
     if not clips:
-        return facts.classes, np.zeros((0, len(facts.classes))), faults
-    store = Store.from_clips(
+        return Found(facts.classes, faults, None, None)
+    packed = Store.from_clips(
         clips,
         layout=facts.layout,
         classes=facts.classes,
         prepare=config.data.prepare,
         dtype=np.dtype(config.data.storage),
     )
-    mesh = make_mesh(devices)
+    store, mesh = packed.with_bodies(facts.num_bodies), make_mesh(devices)
     judge = Evaluator(
         build(config, facts),
-        store.with_bodies(facts.num_bodies),
+        store,
         min(len(clips), config.test.batch),
         mesh,
     )
@@ -75,8 +94,10 @@ def predict(run, paths, *, checkpoint: str = "last", cleaning: str = "", devices
             f"method {config.method.name!r} gives no class scores", where=run,
             found=", ".join(outputs), do="train a classifier on it: --config.init_from=RUN",
         )  # fmt: skip
-    scores = outputs["logits"].astype(np.float32)
-    return facts.classes, scores if judge.clips > 1 else metrics.softmax(scores), faults
+    logits = outputs["logits"].astype(np.float32)
+    if judge.clips > 1:
+        logits = np.log(np.maximum(logits, np.finfo(np.float32).tiny))
+    return Found(facts.classes, faults, store, logits)
 
 
 def top(classes, probabilities) -> list[dict]:
@@ -102,25 +123,23 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--devices", default="1", help="a number or a list of devices")
     parser.add_argument("--json", action="store_true", help="print JSON, one object a file")
     options = parser.parse_args(argv)
-    from skeljax.sharding import set_up
-
     set_up()
-    classes, probabilities, faults = predict(
+    found = look(
         options.run,
         options.files,
         checkpoint=options.checkpoint,
         cleaning=options.cleaning,
         devices=options.devices,
     )
-    good = [path for path, fault in zip(options.files, faults) if fault is None]
-    found = [(path, top(classes, row)) for path, row in zip(good, probabilities)]
+    good = [path for path, fault in zip(options.files, found.faults) if fault is None]
+    rows = [top(found.classes, row) for row in found.probabilities]
     if options.json:
-        print(json.dumps([{"file": path, "classes": rows} for path, rows in found], indent=1))
-    else:
-        print("\n".join(table(pathlib.Path(path).name, rows) for path, rows in found))
-    for fault in filter(None, faults):
+        print(json.dumps([{"file": f, "classes": c} for f, c in zip(good, rows)], indent=1))
+    elif rows:
+        print("\n".join(table(pathlib.Path(f).name, c) for f, c in zip(good, rows)))
+    for fault in filter(None, found.faults):
         print(f"error: {fault}", file=sys.stderr)
-    return 2 if any(faults) else 0
+    return 2 if any(found.faults) else 0
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from skeljax.interop.pytorch import state_dict
 from skeljax.interop.settings import Given
 from skeljax.layouts import get_layout
 from skeljax.models import BACKBONES
+from skeljax.models.graphs import ms_scales
 from skeljax.models.heads import Classifier, Linear
 from skeljax.models.stgcn import GRAPHS
 
@@ -35,6 +36,7 @@ TOLD = {
     "stgcn_contrastive": {"last_width": 40},
     "stgcn_original": {"last_width": 40},
     "infogcn": {"heads": 2},
+    "msg3d": {"scales": 4, "window_scales": 2, "windows": (3, 5)},
     "dgstgcn": {"subsets": 4, "ratio": 0.25},
     "protogcn": {"subsets": 4, "ratio": 0.25, "prototypes": 7},
 }
@@ -50,7 +52,13 @@ def tensors(known, layout="ucla20", bodies=1, classes=5, seed=0, **arguments):
     rng = np.random.default_rng(seed)
     variables = jax.tree.map(lambda s: rng.uniform(0.5, 1, s.shape).astype(np.float32), shapes)
     made = state_dict(variables, known.family)
-    if known.graph:
+    if known.family == "msg3d":
+        made |= {"backbone.sgcn1.0.A": ms_scales(layout, arguments["scales"])}
+        made |= {
+            f"backbone.gcn3d1.gcn3d.{i}.gcn3d.1.A": ms_scales(layout, 2, window)
+            for i, window in enumerate(arguments["windows"])
+        }
+    elif known.graph:
         graph = GRAPHS[arguments.get("graph") or backbone.graph](layout)
         names = [known.graph]
         if known.family == "stgcn":  # every block has a copy
@@ -71,7 +79,7 @@ SIZES = {"width": 24, "depth": 2, "grow": (2,)}
 
 @pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.family)
 def test_a_family_is_known_by_its_names_and_tells_its_sizes(known):
-    sizes = SIZES if known.blocks else {}
+    sizes = SIZES | {"depth": 3} if known.own_last else SIZES
     told = TOLD.get(known.family, {})
     bodies = 1 if known.shared else 2
     found = recognise(tensors(known, bodies=bodies, **sizes, **told))
@@ -170,7 +178,7 @@ def test_predictions_are_those_of_the_network(hand, tmp_path):
     layout, _, run, _ = hand
     points = np.random.default_rng(1).uniform(size=(8, 6, 2)).astype(np.float32)
     np.save(tmp_path / "a.npy", points)
-    _, chances, _ = predict.predict(run, [tmp_path / "a.npy"])
+    chances = predict.look(run, [tmp_path / "a.npy"]).probabilities
     saved = Checkpoints(run / "checkpoints", read_only=True)
     variables = saved.variables(saved.latest)
     net = BACKBONES["stgcn"](get_layout(layout), 1, **SIZES, **FLAVOURS["importance"])

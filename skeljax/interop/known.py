@@ -15,6 +15,7 @@ import numpy as np
 from skeljax.errors import CheckpointError, ConfigError, choose
 from skeljax.interop.pytorch import canonical
 from skeljax.layouts import Layout
+from skeljax.models.graphs import ms_scales
 from skeljax.models.stgcn import GRAPHS
 
 State = Mapping[str, np.ndarray]
@@ -76,6 +77,18 @@ def _pyskl_stgcn(state: State) -> dict:
     return found
 
 
+def _msg3d(state: State) -> dict:
+    graph = state["backbone.sgcn1.0.A"]
+    windows = [
+        value for name, value in state.items() if re.fullmatch(r"backbone\.gcn3d1\..*\.A", name)
+    ]
+    return {
+        "scales": len(graph),
+        "window_scales": len(windows[0]),
+        "windows": tuple(sorted(window.shape[-1] // graph.shape[-1] for window in windows)),
+    }
+
+
 def _dgstgcn(state: State) -> dict:
     unit = "backbone.gcn.0.gcn."
     subsets = len(state[unit + "A"])
@@ -100,6 +113,15 @@ KNOWN = (
         "ctrgcn", "ctrgcn", **_OFFICIAL,
         sign="l1.gcn1.convs.0.conv4.weight", absent="l1.gcn1.convs.0.conv_rf.g.weight",
         coordinates="l1.gcn1.convs.0.conv3.weight",
+    ),
+    Known(
+        "msg3d", "msg3d", "pyskl",
+        sign="backbone.sgcn1.0.mlp.layers.0.weight",
+        head="cls_head.fc_cls.weight",
+        blocks=r"backbone\.gcn3d(\d+)\.gcn3d\.0\.out_bn\.weight",
+        joints="backbone.sgcn1.0.A",
+        graph="backbone.sgcn1.0.A",
+        arguments=_msg3d,
     ),
     Known(
         "tcagcn", "tcagcn", **_OFFICIAL,
@@ -298,10 +320,13 @@ def graph_of(found: Checkpoint, layout: Layout) -> dict:
         return {}
     if found.arguments.get("topology") == "free":
         return {"graph": "direction"}
-    for name, make in GRAPHS.items():
-        ours = make(layout)
+    if "scales" in found.arguments:
+        graphs = {"": ms_scales(layout, found.arguments["scales"])}
+    else:
+        graphs = {name: make(layout) for name, make in GRAPHS.items()}
+    for name, ours in graphs.items():
         if ours.shape == there.shape and np.allclose(ours, there, atol=1e-5):
-            return {"graph": name}
+            return {"graph": name} if name else {}
     ours = GRAPHS["direction"](layout)[1:].sum(0)
     pairs = np.argwhere((there.sum(0) != 0) != ((ours + np.eye(len(ours))) != 0))
     shown = ", ".join(f"{layout.joints[a]}-{layout.joints[b]}" for a, b in pairs[:4])

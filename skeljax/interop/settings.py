@@ -13,7 +13,7 @@ from skeljax.errors import ConfigError, choose
 from skeljax.interop.known import Checkpoint, graph_of
 from skeljax.layouts import get_layout
 from skeljax.methods import Facts
-from skeljax.readers import nw_ucla
+from skeljax.readers import ntu_classes, nw_ucla
 
 # How the public code bases feed their networks, by their number of joints (0: any other):
 # layout, whole-clip preparation, recipe and its arguments.
@@ -162,6 +162,8 @@ def _classes(found: Checkpoint, given: Given, source) -> tuple[str, ...]:
         )  # fmt: skip
     if (found.joints, found.classes) == (20, 10):
         return nw_ucla.CLASSES
+    if found.joints == 25 and found.classes in (60, 120):
+        return ntu_classes.CLASSES[: found.classes]
     return tuple(map(str, range(found.classes)))
 
 

@@ -1,6 +1,17 @@
 """What runs each kind of KINDS.md: kind -> ``handler(given, *, <args>) -> {role: value}``."""
 
-from parity.kinds import augment, feeder, graph, lists, metric, model, reader, transform
+from parity.kinds import (
+    augment,
+    end_to_end,
+    feeder,
+    graph,
+    lists,
+    metric,
+    model,
+    objectives,
+    reader,
+    transform,
+)  # fmt: skip
 
 KINDS = {
     **metric.KINDS,
@@ -11,6 +22,8 @@ KINDS = {
     **lists.KINDS,
     **model.KINDS,
     **reader.KINDS,
+    **objectives.KINDS,
+    **end_to_end.KINDS,
 }
 
 # Kinds that record a slip which no public checkpoint and no published number needs -> why.

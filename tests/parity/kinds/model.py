@@ -92,10 +92,16 @@ def run(given, net, family: str, x, tap: Callable[[int], str], prefix: str = "")
     return results | {"train/out": logits, "train/loss": loss} | norms | stats
 
 
-def load(given, net, family: str, x, prefix: str = "") -> dict:
-    """Variables of `net` from the case: its weights file, or its tensors by name."""
+def load(given, net, family: str, x, prefix: str = "", extra: dict | None = None) -> dict:
+    """Variables of `net` from the case: its weights file, or its tensors by name.
+
+    Args:
+      prefix: what the family's names have before those of the case.
+      extra: shapes of parameters outside the net.
+    """
     shapes = jax.eval_shape(partial(net.init, train=False), jax.random.key(0), jnp.asarray(x))
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    zeros["params"] |= jax.tree.map(jnp.zeros, extra or {}, is_leaf=lambda s: isinstance(s, tuple))
     real = given.case.spec.get("weights")
     state = read_pt(given.case.weights()) if real else given.case.state_dict()
     variables, report = load_state_dict({prefix + n: t for n, t in state.items()}, zeros, family)
