@@ -13,10 +13,13 @@ VERBS = {
     "longtail": ("skeljax.longtail", "draw a long-tailed training list"),
     "pack": ("skeljax.pack", "make a dataset of your own clips"),
     "check": ("skeljax.check", "say what is in a dataset or layout, and what is wrong with it"),
+    "convert": ("skeljax.convert", "make a run folder of a public PyTorch checkpoint, or back"),
     "draw": ("skeljax.draw", "draw a clip as a picture or an animation"),
     "bench": ("skeljax.bench", "time a config on this machine"),
     "train": ("skeljax.main", "train by a config, or go on with a run that was stopped"),
     "evaluate": ("skeljax.evaluate", "test a saved run"),
+    "predict": ("skeljax.predict", "say what is done in new clips"),
+    "zoo": ("skeljax.zoo", "list the backbones with their size and cost"),
     "fuse": ("skeljax.fuse", "add the scores of several streams"),
     "report": ("skeljax.report", "write tables and pictures of what a run can and cannot do"),
 }

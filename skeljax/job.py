@@ -15,7 +15,7 @@ from skeljax.data.recipes import RECIPES
 from skeljax.data.store import Store, check_disjoint
 from skeljax.data.streams import Stream, stream
 from skeljax.errors import ConfigError, DataError, choose
-from skeljax.layouts import Layout, get_layout
+from skeljax.layouts import Layout, get_layout, layout_from_json
 from skeljax.losses import LOSSES
 from skeljax.methods import METHODS, Facts, Method
 from skeljax.models import BACKBONES
@@ -180,10 +180,7 @@ def facts_to_json(facts: Facts) -> dict:
 
 
 def facts_from_json(values: dict) -> Facts:
-    def tupled(x):
-        return tuple(tupled(v) for v in x) if isinstance(x, list) else x
-
-    layout = Layout(**{name: tupled(value) for name, value in values["layout"].items()})
+    layout = layout_from_json(values["layout"])
     counts = np.asarray(values["class_counts"], np.int64)
     classes = tuple(values["classes"])
     return Facts(**{**values, "layout": layout, "class_counts": counts, "classes": classes})

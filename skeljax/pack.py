@@ -30,11 +30,10 @@ def pack(folder, layout: str, out, *, prepare: str = "none", allow_missing: bool
     from skeljax.readers import arrays
     from skeljax.readers.checks import listing
 
-    if layout.endswith(".toml"):
-        layout = str(pathlib.Path(layout).expanduser().resolve())
+    layout = get_layout(layout)
     rows = arrays.table(folder)
     faults, splits = [], {}
-    for result in progress(arrays.read(folder, get_layout(layout)), "read", len(rows)):
+    for result in progress(arrays.read(folder, layout), "read", len(rows)):
         if isinstance(result, DataError):
             faults.append(str(result))
         else:

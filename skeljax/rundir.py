@@ -46,16 +46,21 @@ def start(workdir: pathlib.Path, config: ConfigDict, facts, stores, mesh) -> dic
     if path.exists():
         _check_same(path, config, about)
     elif is_main():
-        workdir.mkdir(parents=True, exist_ok=True)
-        record = about | {
-            "command": command(),
-            "skeljax": __version__,
-            "git": git_state(),
-            "versions": versions(),
-            "hardware": hardware(mesh),
-        }
-        files.write_json(path, record)
+        write(workdir, about, mesh)
     return about
+
+
+def write(workdir: pathlib.Path, about: dict, mesh) -> None:
+    """Makes the folder and its run.json: `about`, and on what it was made."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    record = about | {
+        "command": command(),
+        "skeljax": __version__,
+        "git": git_state(),
+        "versions": versions(),
+        "hardware": hardware(mesh),
+    }
+    files.write_json(workdir / "run.json", record)
 
 
 def read(workdir: str | pathlib.Path) -> dict:

@@ -75,7 +75,15 @@ def test_packed_splits_are_whole_stores(folder, tmp_path, capsys):
     assert train.classes == test.classes == ("clap", "wave")
     np.testing.assert_array_equal(train.keypoints(1)[0], read(folder)[1].keypoints[0])
     assert list(train.facts["subject"]) == [1, 2] and "split" not in train.facts
-    assert get_layout(train.layout).joints == ("hip", "left_hand", "right_hand")
+
+
+def test_the_layout_travels_with_the_packed_clips(folder, tmp_path):
+    packed = pack.pack(folder, str(folder / "mine.toml"), tmp_path / "out")["train"]
+    (folder / "mine.toml").unlink()
+    loaded = Store.load(tmp_path / "out" / "train.npz")
+    assert loaded.layout == packed.layout and get_layout(loaded.layout) is loaded.layout
+    assert loaded.layout.joints == ("hip", "left_hand", "right_hand") and loaded.layout.confidence
+    assert str(tmp_path).encode() not in (tmp_path / "out" / "train.npz").read_bytes()
 
 
 def test_without_a_split_column_all_is_train(folder, tmp_path):

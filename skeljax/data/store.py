@@ -6,14 +6,14 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
 from skeljax.data.prepare_clip import PREPARATIONS
 from skeljax.errors import DataError, choose
 from skeljax.files import atomic, read_npz
-from skeljax.layouts import Layout, get_layout
+from skeljax.layouts import Layout, get_layout, layout_from_json, layout_names
 from skeljax.readers.clip import Clip
 
 _ARRAYS = ("frames", "offset", "length", "label", "name")
@@ -31,7 +31,7 @@ class Store:
       name: (N,) str, unique.
       facts: further columns (N,), such as subject and camera.
       classes: names of the K classes.
-      layout: name of the Layout, or the path of its TOML file.
+      layout: name of the Layout if it is built in, else the Layout itself.
       dataset, split, preparation: where the clips come from and what was done to them.
     """
 
@@ -42,7 +42,7 @@ class Store:
     name: np.ndarray
     facts: dict[str, np.ndarray] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
-    layout: str = ""
+    layout: str | Layout = ""
     dataset: str = ""
     split: str = ""
     preparation: str = "none"
@@ -138,7 +138,7 @@ class Store:
           DataError: no clip, no frame, NaN, wrong joints or channels, label out of range,
             name twice.
         """
-        shape = layout if isinstance(layout, Layout) else get_layout(layout)
+        shape = get_layout(layout)
         change = PREPARATIONS[choose("preparation", prepare, PREPARATIONS)]
         prepared = []
         for clip in clips:
@@ -171,7 +171,7 @@ class Store:
             name=name,
             facts=_columns([clip.facts for clip in prepared]),
             classes=tuple(classes),
-            layout=layout if isinstance(layout, str) else layout.name,
+            layout=shape.name if _built_in(shape) else shape,
             dataset=dataset,
             split=split,
             preparation=prepare,
@@ -222,9 +222,11 @@ class Store:
         """Writes one .npz, whole or not at all."""
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         arrays |= {f"facts/{name}": column for name, column in self.facts.items()}
-        words = json.dumps({name: getattr(self, name) for name in _WORDS})
+        words = {name: getattr(self, name) for name in _WORDS}
+        if isinstance(self.layout, Layout):
+            words["layout"] = asdict(self.layout)
         with atomic(path) as file:
-            np.savez(file, words=words, **arrays)
+            np.savez(file, words=json.dumps(words), **arrays)
 
     @classmethod
     def load(cls, path) -> Store:
@@ -236,7 +238,10 @@ class Store:
         arrays = read_npz(path, needs=("words", *_ARRAYS))
         words = json.loads(str(arrays.pop("words")))
         facts = {key[6:]: arrays.pop(key) for key in list(arrays) if key.startswith("facts/")}
-        return cls(**arrays, facts=facts, **words | {"classes": tuple(words["classes"])})
+        words["classes"] = tuple(words["classes"])
+        if isinstance(words["layout"], dict):
+            words["layout"] = layout_from_json(words["layout"])
+        return cls(**arrays, facts=facts, **words)
 
 
 def check_disjoint(train: Store, test: Store) -> None:
@@ -256,6 +261,10 @@ def fit_bodies(keypoints: np.ndarray, num_person: int) -> np.ndarray:
     bodies = min(num_person, len(keypoints))
     out[:bodies] = keypoints[:bodies]
     return out
+
+
+def _built_in(layout: Layout) -> bool:
+    return layout.name in layout_names() and get_layout(layout.name) == layout
 
 
 def _offsets(length: np.ndarray) -> np.ndarray:

@@ -42,6 +42,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from skeljax.errors import CheckpointError, choose
+from skeljax.files import atomic
 from skeljax.interop import (
     aagcn,
     contrastive,
@@ -131,7 +132,7 @@ def load_state_dict(
       CheckpointError: a shape does not fit, `strict` and a tensor is missing, or a tensor that
         stands there twice has two values.
     """
-    state = {_canonical(name): np.asarray(value) for name, value in state.items()}
+    state = {canonical(name): np.asarray(value) for name, value in state.items()}
     state = {name: value for name, value in state.items() if not _COUNTER.search(name)}
     flat, loaded, missing = flatten_dict(variables), [], []
     find = _family(family, flat)
@@ -141,7 +142,7 @@ def load_state_dict(
         missing += absent
         if absent:
             continue
-        for name, shape, kind, copy in parts:
+        for name, shape, _, copy in parts:
             if copy in state and not np.array_equal(state[copy], state[name]):
                 raise CheckpointError(
                     "a tensor that the model shares has two values",
@@ -149,9 +150,7 @@ def load_state_dict(
                     found=f"other numbers than in {name}",
                     expected="the same",
                 )
-            if kind == "linear" and state[name].shape == (*shape, 1, 1):  # a 1x1 convolution
-                state[name] = state[name].reshape(shape)
-            if state[name].shape != shape:
+            if _bare(state[name].shape) != _bare(shape):
                 raise CheckpointError(
                     "a tensor of the checkpoint does not fit the model",
                     where=name,
@@ -160,7 +159,7 @@ def load_state_dict(
                     do="build the model with the checkpoint's layout, persons, channels, classes",
                 )
         loaded += [name for name, *_ in parts] + [copy for *_, copy in parts if copy in state]
-        arrays = [_to_ours(state[name], kind) for name, _, kind, _ in parts]
+        arrays = [_to_ours(state[name].reshape(shape), kind) for name, shape, kind, _ in parts]
         joined = np.concatenate(arrays, -1) if len(arrays) > 1 else arrays[0]
         flat[path] = jnp.asarray(joined.reshape(leaf.shape), jnp.float32)
     taken = set(loaded)
@@ -203,14 +202,7 @@ def read_pt(path) -> dict[str, np.ndarray]:
       CheckpointError: no PyTorch here, no such file, or not a file of weights.
     """
     path = pathlib.Path(path)
-    try:
-        import torch
-    except ImportError:
-        raise CheckpointError(
-            "reading a PyTorch checkpoint needs PyTorch",
-            where=path,
-            do="pip install skeljax[torch]",
-        ) from None
+    torch = _torch(path, "reading")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
@@ -225,13 +217,41 @@ def read_pt(path) -> dict[str, np.ndarray]:
             content = content[wrapper]
     tensors = {}
     if isinstance(content, dict):
-        tensors = {n: t.float().numpy() for n, t in content.items() if torch.is_tensor(t)}
+        tensors = {n: _array(t) for n, t in content.items() if torch.is_tensor(t)}
     if not tensors:
         raise CheckpointError("no tensors in the file", where=path, expected="a state dict")
     return tensors
 
 
-def _canonical(name):
+def _array(tensor) -> np.ndarray:
+    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+
+
+def write_pt(path, state: Mapping[str, np.ndarray]) -> None:
+    """Writes a state dict as ``torch.save`` does, whole or not at all.
+
+    Raises:
+      CheckpointError: no PyTorch here.
+    """
+    torch = _torch(path, "writing")
+    with atomic(path) as file:
+        torch.save({name: torch.from_numpy(np.array(value)) for name, value in state.items()}, file)
+
+
+def _torch(path, what: str):
+    try:
+        import torch
+    except ImportError:
+        raise CheckpointError(
+            f"{what} a PyTorch checkpoint needs PyTorch",
+            where=path,
+            do="pip install skeljax[torch]",
+        ) from None
+    return torch
+
+
+def canonical(name: str) -> str:
+    """A tensor's name as its family has it, without what a way of saving put into it."""
     for pattern, replacement in _ALIASES:
         name = pattern.sub(replacement, name)
     return name
@@ -277,6 +297,13 @@ def _torch_shape(shape, kind):
     if kind == "conv1d":
         return (*shape[::-1], 1)
     return (1, *shape, 1, 1) if kind == "map" else shape
+
+
+def _bare(shape):
+    """A Linear (D, C) may be saved as a 1x1 convolution (D, C, 1, 1), and the other way round."""
+    while shape and shape[-1] == 1:
+        shape = shape[:-1]
+    return tuple(shape)
 
 
 def _to_ours(array, kind):

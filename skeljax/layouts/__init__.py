@@ -114,16 +114,30 @@ def layout_names() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.toml"))
 
 
-@functools.cache
-def get_layout(name: str) -> Layout:
-    """A built-in layout by name (``ntu25``), or a user's by the path of its TOML file.
+def get_layout(name: str | Layout) -> Layout:
+    """A built-in layout by name (``ntu25``), or a user's by the path of its TOML file; a Layout
+    as it is.
 
     Raises:
       ConfigError: unknown name, or a file that does not describe a skeleton.
     """
-    if str(name).endswith(".toml"):
+    return name if isinstance(name, Layout) else _load(str(name))
+
+
+@functools.cache
+def _load(name: str) -> Layout:
+    if name.endswith(".toml"):
         return load_layout(name)
     return load_layout(_FOLDER / f"{choose('layout', name, layout_names())}.toml")
+
+
+def layout_from_json(values: dict) -> Layout:
+    """The Layout whose `dataclasses.asdict` went through JSON."""
+
+    def tupled(x):
+        return tuple(map(tupled, x)) if isinstance(x, list) else x
+
+    return Layout(**{name: tupled(value) for name, value in values.items()})
 
 
 def load_layout(path) -> Layout:
@@ -132,7 +146,7 @@ def load_layout(path) -> Layout:
     Raises:
       ConfigError: names the file, the field, what was found and what was expected.
     """
-    path = pathlib.Path(path)
+    path = pathlib.Path(path).expanduser()
     try:
         spec = tomllib.loads(path.read_text())
     except OSError as error:

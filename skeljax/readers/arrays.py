@@ -94,7 +94,7 @@ def read(folder, layout: Layout) -> Iterator[Clip | DataError]:
         facts = {fact: int(row[fact]) if fact in whole else row[fact] for fact in known}
         try:
             path = _file(folder, row)
-            keypoints = check_keypoints(_array(path), layout, path)
+            keypoints = check_keypoints(array(path), layout, path)
         except DataError as error:
             yield error
         else:
@@ -112,7 +112,8 @@ def _file(folder: pathlib.Path, row: dict[str, str]) -> pathlib.Path:
     )  # fmt: skip
 
 
-def _array(path: pathlib.Path) -> np.ndarray:
+def array(path: pathlib.Path) -> np.ndarray:
+    """The only array of an ``.npy`` or ``.npz``; pickled objects are refused."""
     try:
         content = np.load(path, allow_pickle=False)
         if isinstance(content, np.ndarray):

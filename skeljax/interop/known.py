@@ -1,0 +1,338 @@
+"""Which public code base a checkpoint comes from, and what its tensors say of the network.
+
+One line of `KNOWN` a family: a tensor that only this family has tells it, the sizes of a few others
+tell joints, persons, coordinates, width and depth.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from skeljax.errors import CheckpointError, ConfigError, choose
+from skeljax.interop.pytorch import canonical
+from skeljax.layouts import Layout
+from skeljax.models.graphs import ms_scales
+from skeljax.models.stgcn import GRAPHS
+
+State = Mapping[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """A family of public checkpoints.
+
+    Attributes:
+      family: one of FAMILIES, whose names they are.
+      backbone: one of BACKBONES.
+      practice: how these code bases feed their networks: ``ctrgcn``, ``pyskl``, ``contrastive``.
+      sign: a tensor that is there.
+      absent: a tensor that is not there, where `sign` alone does not tell.
+      head: the weight (K, D) of the classifier.
+      blocks: names of a tensor (D,) of every block; the group is the block's number.
+      joints: a tensor whose last axis is V.
+      coordinates: the weight (D, C, ...) that sees the coordinates; empty for C = 3.
+      normed: a tensor as long as the channels that reach the data norm; empty for C.
+      shared: whether the bodies share the statistics of the data norm, so that M does not show.
+      graph: constant tensor (K, V, V) that the backbone's argument `graph` and the layout give.
+      own_last: whether the last block has a width of its own (`last_width`).
+      arguments: further arguments of the backbone that the tensors tell.
+      asks: arguments that they do not tell and that nobody may guess.
+    """
+
+    family: str
+    backbone: str
+    practice: str
+    sign: str
+    absent: str = ""
+    head: str = "fc.weight"
+    blocks: str = ""
+    joints: str = ""
+    coordinates: str = ""
+    normed: str = ""
+    shared: bool = False
+    graph: str = ""
+    own_last: bool = False
+    arguments: Callable[[State], dict] = lambda state: {}
+    asks: tuple[str, ...] = ()
+
+
+def _pyskl_stgcn(state: State) -> dict:
+    """The switches of PYSKL's ST-GCN and ST-GCN++ by the tensors that they bring along."""
+    unit = "backbone.gcn.0.gcn."
+    graph, kernel = state[unit + "A"], state[unit + "conv.weight"]
+    features = state[unit + "bn.weight"].size
+    found = {
+        "topology": "free",
+        "order": "pre" if len(kernel) == len(graph) * features else "post",
+        "residual": unit + "down.0.weight" in state,
+        "multi_scale": "backbone.gcn.0.tcn.branches.0.0.weight" in state,
+    }
+    if unit + "PA" in state:  # a factor stays near 1 where there is an edge, a term near 0
+        factor = np.abs(state[unit + "PA"])[graph != 0].mean() > 0.3
+        found["topology"] = "importance" if factor else "offset"
+    return found
+
+
+def _msg3d(state: State) -> dict:
+    graph = state["backbone.sgcn1.0.A"]
+    windows = [
+        value for name, value in state.items() if re.fullmatch(r"backbone\.gcn3d1\..*\.A", name)
+    ]
+    return {
+        "scales": len(graph),
+        "window_scales": len(windows[0]),
+        "windows": tuple(sorted(window.shape[-1] // graph.shape[-1] for window in windows)),
+    }
+
+
+def _dgstgcn(state: State) -> dict:
+    unit = "backbone.gcn.0.gcn."
+    subsets = len(state[unit + "A"])
+    opened = len(state[unit + "pre.0.weight"])
+    return {"subsets": subsets, "ratio": opened / subsets / state[unit + "bn.weight"].size}
+
+
+def _protogcn(state: State) -> dict:
+    return _dgstgcn(state) | {"prototypes": len(state["backbone.prn.query_matrix.weight"])}
+
+
+_OFFICIAL = dict(practice="ctrgcn", blocks=r"l(\d+)\.gcn1\.bn\.weight", joints="l1.gcn1.PA")
+_PYSKL = dict(
+    practice="pyskl",
+    head="cls_head.fc_cls.weight",
+    blocks=r"backbone\.gcn\.(\d+)\.gcn\.bn\.weight",
+    joints="backbone.gcn.0.gcn.A",
+)
+
+KNOWN = (
+    Known(
+        "ctrgcn", "ctrgcn", **_OFFICIAL,
+        sign="l1.gcn1.convs.0.conv4.weight", absent="l1.gcn1.convs.0.conv_rf.g.weight",
+        coordinates="l1.gcn1.convs.0.conv3.weight",
+    ),
+    Known(
+        "msg3d", "msg3d", "pyskl",
+        sign="backbone.sgcn1.0.mlp.layers.0.weight",
+        head="cls_head.fc_cls.weight",
+        blocks=r"backbone\.gcn3d(\d+)\.gcn3d\.0\.out_bn\.weight",
+        joints="backbone.sgcn1.0.A",
+        graph="backbone.sgcn1.0.A",
+        arguments=_msg3d,
+    ),
+    Known(
+        "tcagcn", "tcagcn", **_OFFICIAL,
+        sign="l1.gcn1.convs.0.conv_rf.g.weight", coordinates="l1.gcn1.convs.0.conv1.weight",
+    ),
+    Known(
+        "aagcn", "aagcn", **_OFFICIAL,
+        sign="l1.gcn1.conv_sa.weight", coordinates="l1.gcn1.conv_d.0.weight",
+    ),
+    Known(
+        "hdgcn", "hdgcn", **_OFFICIAL, asks=("centre_of_mass",),
+        sign="l1.gcn1.conv_down.0.0.weight", coordinates="l1.gcn1.conv_down.0.0.weight",
+    ),
+    Known(
+        "infogcn", "infogcn", "ctrgcn",
+        sign="l1.agcn.shared_topology",
+        head="decoder.weight",
+        blocks=r"l(\d+)\.agcn\.bn\.weight",
+        joints="l1.agcn.shared_topology",
+        coordinates="to_joint_embedding.weight",
+        normed="to_joint_embedding.weight",
+        arguments=lambda state: {"heads": len(state["l1.agcn.shared_topology"])},
+    ),
+    Known(
+        "dgstgcn", "dgstgcn", **_PYSKL,
+        sign="backbone.gcn.0.gcn.post.weight", absent="backbone.prn.query_matrix.weight",
+        coordinates="backbone.gcn.0.gcn.pre.0.weight", shared=True, arguments=_dgstgcn,
+    ),
+    Known(
+        "protogcn", "protogcn", **_PYSKL,
+        sign="backbone.prn.query_matrix.weight",
+        coordinates="backbone.gcn.0.gcn.pre.0.weight", shared=True, arguments=_protogcn,
+    ),
+    Known(
+        "aagcn_pyskl", "aagcn_pyskl", **_PYSKL,
+        sign="backbone.gcn.0.gcn.conv_sa.weight", coordinates="backbone.gcn.0.gcn.conv_d.0.weight",
+    ),
+    Known(
+        "ctrgcn_pyskl", "ctrgcn_pyskl", "pyskl",
+        sign="backbone.net.0.gcn1.convs.0.conv4.weight",
+        head="cls_head.fc_cls.weight",
+        blocks=r"backbone\.net\.(\d+)\.gcn1\.bn\.weight",
+        joints="backbone.net.0.gcn1.A",
+        coordinates="backbone.net.0.gcn1.convs.0.conv3.weight",
+    ),
+    Known(
+        "stgcn", "stgcn", **_PYSKL,
+        sign="backbone.gcn.0.gcn.conv.weight",
+        coordinates="backbone.gcn.0.gcn.conv.weight",
+        shared=True,
+        graph="backbone.gcn.0.gcn.A",
+        arguments=_pyskl_stgcn,
+    ),
+    Known(
+        "stgcn_contrastive", "stgcn_contrastive", "contrastive",
+        sign="encoder_q.st_gcn_networks.0.gcn.conv.weight",
+        head="encoder_q.fc.weight",
+        blocks=r"encoder_q\.st_gcn_networks\.(\d+)\.tcn\.0\.weight",
+        joints="encoder_q.A",
+        coordinates="encoder_q.st_gcn_networks.0.gcn.conv.weight",
+        shared=True,
+        graph="encoder_q.A",
+        own_last=True,
+    ),
+    Known(
+        "stgcn_original", "stgcn_original", "contrastive",
+        sign="st_gcn_networks.0.gcn.conv.weight",
+        head="fcn.weight",
+        blocks=r"st_gcn_networks\.(\d+)\.tcn\.0\.weight",
+        joints="A",
+        coordinates="st_gcn_networks.0.gcn.conv.weight",
+        shared=True,
+        graph="A",
+        own_last=True,
+    ),
+    Known(
+        "stgcn_frhead", "stgcn_frhead", **_OFFICIAL,
+        sign="l1.gcn1.conv_d.0.weight", absent="l1.gcn1.conv_a.0.weight",
+        coordinates="l1.gcn1.conv_d.0.weight",
+    ),
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A public checkpoint that was recognised.
+
+    Attributes:
+      known: its family.
+      state: its tensors by the names of the family.
+      names: the name in the file of each of them.
+      arguments: of the backbone.
+      joints, channels: V, C.
+      bodies: M, or None where the tensors do not tell because the bodies share all of them.
+      classes: K, or None where there is no classifier.
+    """
+
+    known: Known
+    state: dict[str, np.ndarray]
+    names: dict[str, str]
+    arguments: dict
+    joints: int
+    channels: int
+    bodies: int | None
+    classes: int | None
+
+
+def recognise(tensors: State, *, family: str = "", stream: str = "", where=None) -> Checkpoint:
+    """Finds the family of a file's tensors and reads off what they tell.
+
+    Args:
+      tensors: of the file, by name.
+      family: take it for this one of FAMILIES.
+      stream: which of several encoders in one file (CrosSCLR: ``encoder_q_motion``) is meant.
+      where: the file, for messages.
+
+    Raises:
+      CheckpointError: no family fits; it shows what the file's names look like.
+    """
+    if family:
+        choose("checkpoint family", family, [known.family for known in KNOWN])
+    names = {_encoder(canonical(name), stream): name for name in tensors}
+    fits = (
+        known
+        for known in KNOWN
+        if family in ("", known.family) and known.sign in names and known.absent not in names
+    )
+    known = next(fits, None)
+    if known is None:
+        some = ", ".join(f"{name} {np.shape(tensors[name])}" for name in list(tensors)[:4])
+        raise CheckpointError(
+            f"no checkpoint of {family}" if family else "no family of checkpoints has these names",
+            where=where,
+            found=f"{len(tensors)} tensors: {some} ...",
+            expected="one of " + ", ".join(sorted({known.family for known in KNOWN})),
+        )
+    state = {name: np.asarray(tensors[file]) for name, file in names.items()}
+    V = state[known.joints].shape[-1]
+    arguments = _stages(known, state) | known.arguments(state)
+    C = state[known.coordinates].shape[1] if known.coordinates else 3
+    if arguments.get("order") == "post":  # it sees the coordinates once for every subset
+        C //= len(state[known.graph])
+    norm = next(value for name, value in state.items() if name.endswith("data_bn.weight"))
+    normed = len(state[known.normed]) if known.normed else C
+    bodies = norm.size // (V * normed)
+    if known.shared and bodies > 1:
+        arguments["data_norm"] = "MVC"
+    head = state.get(known.head)
+    return Checkpoint(
+        known=known,
+        state=state,
+        names=names,
+        arguments=arguments,
+        joints=V,
+        channels=C,
+        bodies=bodies if bodies > 1 or not known.shared else None,
+        classes=None if head is None else len(head),
+    )
+
+
+def _encoder(name: str, stream: str) -> str:
+    """CrosSCLR has an encoder a stream in one file: that of `stream` becomes ``encoder_q``."""
+    if stream in ("", "joint"):
+        return name
+    kind = stream.replace("joint_motion", "motion")
+    renamed = re.sub(rf"^encoder_q_{kind}\.", "encoder_q.", name)
+    return renamed if renamed != name else re.sub(r"^encoder_q\.", "encoder_q_joint.", name)
+
+
+def _stages(known: Known, state: State) -> dict:
+    """Width, depth and the blocks that double the width, from the widths of all blocks."""
+    if not known.blocks:
+        return {}
+    widths = {}
+    for name, value in state.items():
+        if match := re.fullmatch(known.blocks, name):
+            widths[int(match[1])] = len(value)
+    widths = [widths[number] for number in sorted(widths)]
+    own = {}
+    if known.own_last:
+        own, widths[-1] = {"last_width": widths[-1]}, widths[-2]
+    grow = tuple(i + 1 for i in range(1, len(widths)) if widths[i] == 2 * widths[i - 1])
+    return {"width": widths[0], "depth": len(widths), "grow": grow} | own
+
+
+def graph_of(found: Checkpoint, layout: Layout) -> dict:
+    """The backbone's argument `graph` that gives a checkpoint's constant graph on this layout.
+
+    A graph that was learned (`topology` free) is loaded; then its beginning does not matter.
+
+    Raises:
+      ConfigError: no graph of this layout is that of the checkpoint.
+    """
+    there = found.state.get(found.known.graph)
+    if there is None:
+        return {}
+    if found.arguments.get("topology") == "free":
+        return {"graph": "direction"}
+    if "scales" in found.arguments:
+        graphs = {"": ms_scales(layout, found.arguments["scales"])}
+    else:
+        graphs = {name: make(layout) for name, make in GRAPHS.items()}
+    for name, ours in graphs.items():
+        if ours.shape == there.shape and np.allclose(ours, there, atol=1e-5):
+            return {"graph": name} if name else {}
+    ours = GRAPHS["direction"](layout)[1:].sum(0)
+    pairs = np.argwhere((there.sum(0) != 0) != ((ours + np.eye(len(ours))) != 0))
+    shown = ", ".join(f"{layout.joints[a]}-{layout.joints[b]}" for a, b in pairs[:4])
+    raise ConfigError(
+        "the checkpoint was trained on another graph than the layout's",
+        where=f"layout {layout.name}",
+        found=f"other edges: {shown} ..." if len(pairs) else "the same edges, counted otherwise",
+        do="correct `joints`, `edges` or `centre` of the layout, or give another --layout",
+    )

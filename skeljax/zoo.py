@@ -1,0 +1,121 @@
+"""The backbones and what each costs: ``skeljax zoo``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+
+from skeljax.errors import choose, run_cli
+
+
+def measure(name: str, layout, *, frames: int, bodies: int, classes: int) -> dict:
+    """Size and cost of one backbone with a linear head, for one clip; nothing is compiled.
+
+    Args:
+      name: of BACKBONES.
+      layout: of the V joints.
+      frames, bodies, classes: T, M, K.
+
+    Returns:
+      "parameters"; "multiply_adds" of an evaluation, all products of matrices and convolutions;
+      "activation_bytes": float32 values of one clip that a training step keeps for its gradient.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    from skeljax.models import BACKBONES
+    from skeljax.models.heads import Classifier, Linear
+
+    net = Classifier(BACKBONES[name](layout=layout, num_person=bodies), Linear(classes))
+    shape = (1, bodies, frames, layout.num_joints, layout.channels)
+    x = jax.ShapeDtypeStruct(shape, jnp.float32)
+    key = jax.random.key(0)
+    variables = jax.eval_shape(lambda x: net.init(key, x, train=False), x)
+    jaxpr = jax.make_jaxpr(lambda v, x: net.apply(v, x, train=False)[0])(variables, x)
+    kept = []
+
+    def train(params, variables, x):
+        def forward(params):
+            rngs = {"dropout": key}
+            variables_ = variables | {"params": params}
+            (out, _), _ = net.apply(variables_, x, train=True, mutable=["batch_stats"], rngs=rngs)
+            return out
+
+        given = {id(leaf) for leaf in jax.tree.leaves((params, variables, x))}
+        _, back = jax.vjp(forward, params)
+        residuals = {id(leaf): leaf for leaf in jax.tree.leaves(back)}
+        kept.extend(leaf for key, leaf in residuals.items() if key not in given)
+
+    jax.eval_shape(train, variables["params"], variables, x)
+    return {
+        "name": name,
+        "parameters": sum(math.prod(p.shape) for p in jax.tree.leaves(variables["params"])),
+        "multiply_adds": multiply_adds(jaxpr.jaxpr),
+        "activation_bytes": sum(math.prod(k.shape) * k.dtype.itemsize for k in kept),
+    }
+
+
+def multiply_adds(jaxpr) -> int:
+    """Of all products of matrices and convolutions in a jaxpr, loops taken by their length."""
+    total = 0
+    for equation in jaxpr.eqns:
+        out = math.prod(equation.outvars[0].aval.shape)
+        if equation.primitive.name == "dot_general":
+            (contracted, _), _ = equation.params["dimension_numbers"]
+            left = equation.invars[0].aval.shape
+            total += out * math.prod(left[axis] for axis in contracted)
+        elif equation.primitive.name == "conv_general_dilated":
+            kernel = equation.invars[1].aval.shape
+            features = equation.params["dimension_numbers"].rhs_spec[0]
+            total += out * math.prod(kernel) // kernel[features]
+        times = equation.params.get("length", 1)
+        for value in equation.params.values():
+            for inner in value if isinstance(value, (tuple, list)) else (value,):
+                if hasattr(inner, "jaxpr"):  # closed
+                    inner = inner.jaxpr
+                if hasattr(inner, "eqns"):
+                    total += times * multiply_adds(inner)
+    return total
+
+
+def table(rows: list[dict]) -> str:
+    """The rows as text."""
+    lines = [f"{'backbone':<20}{'parameters':>12}{'multiply-adds':>16}{'activations':>14}"]
+    lines += [
+        f"{row['name']:<20}{row['parameters'] / 1e6:10.2f} M{row['multiply_adds'] / 1e9:14.2f} G"
+        f"{row['activation_bytes'] / 1e6:11.1f} MB"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="skeljax zoo", description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="backbones; all by default")
+    parser.add_argument("--layout", default="ntu25", help="name or TOML file of the joints")
+    parser.add_argument("--frames", type=int, default=100, help="T")
+    parser.add_argument("--bodies", type=int, default=2, help="M")
+    parser.add_argument("--classes", type=int, default=60, help="K")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args(argv)
+    from skeljax.layouts import get_layout
+    from skeljax.models import BACKBONES
+
+    names = [choose("backbone", name, BACKBONES) for name in options.names or BACKBONES]
+    sizes = {"frames": options.frames, "bodies": options.bodies, "classes": options.classes}
+    layout = get_layout(options.layout)
+    rows = [measure(name, layout, **sizes) for name in names]
+    if options.json:
+        print(json.dumps({"layout": layout.name, **sizes, "backbones": rows}, indent=1))
+        return
+    print(
+        f"one clip of {options.frames} frames, {layout.num_joints} joints of {layout.name}, "
+        f"{options.bodies} bodies; {options.classes} classes"
+    )
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    run_cli(main, sys.argv[1:])

@@ -1,0 +1,277 @@
+"""Public checkpoints become run folders, whole or with a message, and come back bit for bit."""
+
+import functools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from skeljax import convert, predict, rundir
+from skeljax.checkpoint import Checkpoints
+from skeljax.errors import CheckpointError, ConfigError, SkeljaxError
+from skeljax.interop.known import KNOWN, recognise
+from skeljax.interop.pytorch import state_dict
+from skeljax.interop.settings import Given
+from skeljax.layouts import get_layout
+from skeljax.models import BACKBONES
+from skeljax.models.graphs import ms_scales
+from skeljax.models.heads import Classifier, Linear
+from skeljax.models.stgcn import GRAPHS
+
+torch = pytest.importorskip("torch")
+
+HAND = """
+dims = 2
+centre = "wrist"
+joints = [
+    ["wrist", "wrist"], ["thumb", "wrist"], ["thumb_tip", "thumb"],
+    ["finger", "wrist"], ["middle", "finger"], ["finger_tip", "middle"],
+]
+"""
+# what a family's tensors must tell beside width, depth and grow
+TOLD = {
+    "stgcn": {"graph": "distance", "topology": "importance"},
+    "stgcn_contrastive": {"last_width": 40},
+    "stgcn_original": {"last_width": 40},
+    "infogcn": {"heads": 2},
+    "msg3d": {"scales": 4, "window_scales": 2, "windows": (3, 5)},
+    "dgstgcn": {"subsets": 4, "ratio": 0.25},
+    "protogcn": {"subsets": 4, "ratio": 0.25, "prototypes": 7},
+}
+
+
+def tensors(known, layout="ucla20", bodies=1, classes=5, seed=0, **arguments):
+    """A checkpoint of random numbers of a family: one tensor a name, counters and constants too."""
+    layout = get_layout(layout)
+    backbone = BACKBONES[known.backbone](layout=layout, num_person=bodies, **arguments)
+    net = Classifier(backbone, Linear(classes))
+    x = jax.ShapeDtypeStruct((1, bodies, 8, layout.num_joints, layout.channels), jnp.float32)
+    shapes = jax.eval_shape(functools.partial(net.init, train=False), jax.random.key(0), x)
+    rng = np.random.default_rng(seed)
+    variables = jax.tree.map(lambda s: rng.uniform(0.5, 1, s.shape).astype(np.float32), shapes)
+    made = state_dict(variables, known.family)
+    if known.family == "msg3d":
+        made |= {"backbone.sgcn1.0.A": ms_scales(layout, arguments["scales"])}
+        made |= {
+            f"backbone.gcn3d1.gcn3d.{i}.gcn3d.1.A": ms_scales(layout, 2, window)
+            for i, window in enumerate(arguments["windows"])
+        }
+    elif known.graph:
+        graph = GRAPHS[arguments.get("graph") or backbone.graph](layout)
+        names = [known.graph]
+        if known.family == "stgcn":  # every block has a copy
+            names = [f"backbone.gcn.{i}.gcn.A" for i in range(arguments["depth"])]
+        made = {name: graph for name in names} | made
+    counters = [name for name in made if name.endswith("running_mean")]
+    return made | {f"{name[:-12]}num_batches_tracked": np.int64(7) for name in counters}
+
+
+def save(path, made, **wrapped):
+    made = {name: torch.from_numpy(np.array(value)) for name, value in made.items()}
+    torch.save({**wrapped, "state_dict": made} if wrapped else made, path)
+    return path
+
+
+SIZES = {"width": 24, "depth": 2, "grow": (2,)}
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.family)
+def test_a_family_is_known_by_its_names_and_tells_its_sizes(known):
+    sizes = SIZES | {"depth": 3} if known.own_last else SIZES
+    told = TOLD.get(known.family, {})
+    bodies = 1 if known.shared else 2
+    found = recognise(tensors(known, bodies=bodies, **sizes, **told))
+    assert found.known is known
+    told = {name: value for name, value in told.items() if name != "graph"}
+    assert found.arguments.items() >= (sizes | told).items()
+    assert (found.joints, found.channels, found.classes) == (20, 3, 5)
+    assert found.bodies == (None if known.shared else 2)
+
+
+FLAVOURS = {
+    "importance": {"graph": "distance", "topology": "importance"},
+    "offset": {"graph": "direction", "topology": "offset"},
+    "post": {"graph": "direction", "topology": "free", "order": "post", "residual": True},
+    "plus": {"graph": "direction", "topology": "free", "residual": True, "multi_scale": True},
+    "persons apart": {"graph": "distance", "topology": "importance", "data_norm": "MVC"},
+}
+STGCN = next(known for known in KNOWN if known.family == "stgcn")
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS.values(), ids=FLAVOURS)
+def test_flavours_of_stgcn(flavour):
+    made = tensors(STGCN, bodies=2, **SIZES, **flavour)
+    if flavour["topology"] == "offset":
+        made |= {name: 1e-2 * value for name, value in made.items() if name.endswith(".PA")}
+    found = recognise(made)
+    assert found.arguments.items() >= {k: v for k, v in flavour.items() if k != "graph"}.items()
+    assert found.channels == 3
+
+
+@pytest.fixture(scope="module")
+def hand(tmp_path_factory):
+    """(layout file, checkpoint, run folder made of it, what was said): six joints of one's own."""
+    folder = tmp_path_factory.mktemp("hand")
+    (folder / "mine.toml").write_text(HAND)
+    layout = str(folder / "mine.toml")
+    made = tensors(STGCN, layout, classes=3, **SIZES, **FLAVOURS["importance"])
+    made = {f"module.{name}": value for name, value in made.items()}
+    made["module.cls_head.other.weight"] = np.ones((2, 4), np.float32)
+    source = save(folder / "epoch_9.pth", made, meta={"epoch": 9})
+    (folder / "names.txt").write_text("fist\npalm\nok\n")
+    given = Given(layout=layout, classes=str(folder / "names.txt"), fields={"recipe.length": 8})
+    said = convert.convert(source, folder / "run", given)
+    return layout, source, folder / "run", "\n".join(said)
+
+
+def test_what_became_of_every_tensor_is_said(hand):
+    _, _, run, said = hand
+    assert "stgcn" in said and "3 classes, 6 joints x 2 values" in said
+    assert "depth 2, grow (2,)" in said
+    assert "--stream joint" in said and "--layout" not in said.split("granted")[1]
+    assert "unused 1: " in said and "module.cls_head.other.weight (2, 4)" in said
+    assert "missing 0: none" in said
+    record = json.loads((run / "converted.json").read_text())
+    assert "module.cls_head.fc_cls.weight" in record["names"].values()
+
+
+def test_the_way_back_is_bit_exact(hand, tmp_path):
+    _, source, run, _ = hand
+    convert.main([str(run), "--to", str(tmp_path / "back.pth")])
+    before = torch.load(source, weights_only=True)["state_dict"]
+    after = torch.load(tmp_path / "back.pth", weights_only=True)
+    assert before.keys() == after.keys()
+    for name, value in before.items():
+        assert value.dtype == after[name].dtype and torch.equal(value, after[name]), name
+
+
+def test_a_converted_run_predicts_without_the_layout_file(hand, tmp_path, monkeypatch, capsys):
+    layout, _, run, _ = hand
+    about = rundir.read(run)
+    assert layout not in json.dumps(about)
+    points = np.random.default_rng(0).uniform(size=(12, 6, 2)).astype(np.float32)
+    np.save(tmp_path / "a.npy", points)
+    (tmp_path / "b.json").write_text(json.dumps(points.tolist()))
+    rows = [",".join(map(str, frame.ravel())) for frame in points]
+    (tmp_path / "c.csv").write_text("\n".join([",".join("x" * 12), *rows]))
+    (tmp_path / "bad.csv").write_text("1,2,3\n")
+    files = [str(tmp_path / name) for name in ("a.npy", "bad.csv", "b.json", "c.csv")]
+    assert predict.main([str(run), *files, "--json"]) == 2
+    said = capsys.readouterr()
+    assert "bad.csv, frame 0" in said.err and "6 joints x 2 values" in said.err
+    found = json.loads(said.out)
+    assert [row["file"] for row in found] == [files[0], files[2], files[3]]
+    for row in found:
+        chances = [c["probability"] for c in row["classes"]]
+        assert {c["class"] for c in row["classes"]} == {"fist", "palm", "ok"}
+        assert sum(chances) == pytest.approx(1, abs=1e-5) and chances == sorted(chances)[::-1]
+        assert chances == pytest.approx([c["probability"] for c in found[0]["classes"]], abs=1e-5)
+    predict.main([str(run), files[0]])
+    best = found[0]["classes"][0]
+    assert f"{100 * best['probability']:7.2f} %  {best['class']}" in capsys.readouterr().out
+
+
+def test_predictions_are_those_of_the_network(hand, tmp_path):
+    """By hand: the same weights, the same eight frames, no run folder between."""
+    layout, _, run, _ = hand
+    points = np.random.default_rng(1).uniform(size=(8, 6, 2)).astype(np.float32)
+    np.save(tmp_path / "a.npy", points)
+    chances = predict.look(run, [tmp_path / "a.npy"]).probabilities
+    saved = Checkpoints(run / "checkpoints", read_only=True)
+    variables = saved.variables(saved.latest)
+    net = BACKBONES["stgcn"](get_layout(layout), 1, **SIZES, **FLAVOURS["importance"])
+    params = {
+        "params": variables["params"]["backbone"],
+        "batch_stats": variables["extra"]["batch_stats"],
+    }
+    quickly = {"xla_backend_optimization_level": 0}
+    pool = jax.jit(lambda p, x: net.apply(p, x, train=False).pooled, compiler_options=quickly)
+    head = variables["params"]["head"]
+    logits = pool(params, points[None, None]) @ head["kernel"] + head["bias"]
+    np.testing.assert_allclose(chances, jax.nn.softmax(logits), rtol=2e-4)
+
+
+def given(hand, **changes):
+    return Given(**{"layout": hand[0], "fields": {"recipe.length": 8}} | changes)
+
+
+def test_a_graph_that_is_not_the_layouts_is_refused(hand, tmp_path):
+    other = tmp_path / "other.toml"
+    other.write_text(HAND.replace('["middle", "finger"]', '["middle", "thumb"]'))
+    with pytest.raises(ConfigError, match=r"another graph[^$]*middle"):
+        convert.convert(hand[1], tmp_path / "run", given(hand, layout=str(other)))
+    assert not (tmp_path / "run").exists()
+
+
+WRONG = {
+    "no layout": (dict(layout=""), "which 6 joints[^$]*--layout"),
+    "another layout": (dict(layout="hand21"), "21 joints x 2[^$]*6 joints x 2"),
+    "a misspelt layout": (dict(layout="hand22"), "did you mean 'hand21'"),
+    "a misspelt family": (dict(family="stgcm"), "did you mean 'stgcn'"),
+    "another family": (dict(family="ctrgcn"), "no checkpoint of ctrgcn"),
+    "a misspelt field": (dict(fields={"recipe.lenght": 8}), "did you mean 'length'"),
+    "a wrong value": (dict(fields={"recipe.length": "many"}), "recipe.length"),
+    "too deep": (dict(fields={"model.depth": 3}), "lacks[^$]*backbone.gcn.2"),
+    "too wide": (dict(fields={"model.width": 32}), "does not fit"),
+    "a misspelt recipe": (dict(recipe="pysk"), "did you mean 'pyskl'"),
+}
+
+
+@pytest.mark.parametrize("changes, message", WRONG.values(), ids=WRONG)
+def test_what_does_not_fit_is_named_and_nothing_is_left(changes, message, hand, tmp_path):
+    with pytest.raises(SkeljaxError, match=message):
+        convert.convert(hand[1], tmp_path / "run", given(hand, **changes))
+    assert not (tmp_path / "run").exists()
+
+
+def test_class_names_must_be_as_many(hand, tmp_path):
+    (tmp_path / "two.txt").write_text("a\nb\n")
+    with pytest.raises(ConfigError, match=r"2 names[^$]*3, one a line"):
+        convert.convert(hand[1], tmp_path / "run", given(hand, classes=str(tmp_path / "two.txt")))
+
+
+def test_a_run_is_not_overwritten(hand):
+    with pytest.raises(CheckpointError, match="holds a run"):
+        convert.convert(hand[1], hand[2], given(hand))
+
+
+def test_what_the_tensors_cannot_tell_is_asked_by_name(tmp_path):
+    known = next(known for known in KNOWN if known.family == "hdgcn")
+    source = save(tmp_path / "a.pt", tensors(known, **SIZES))
+    with pytest.raises(ConfigError, match=r"--set model.centre_of_mass"):
+        convert.convert(source, tmp_path / "run", Given())
+
+
+def test_a_file_of_something_else(tmp_path):
+    source = save(tmp_path / "a.pt", {"conv1.weight": np.zeros((2, 3), np.float32)})
+    with pytest.raises(CheckpointError, match=r"no family[^$]*conv1\.weight \(2, 3\)[^$]*stgcn"):
+        convert.convert(source, tmp_path / "run", Given())
+
+
+def test_an_encoder_without_a_classifier_can_be_fine_tuned(tmp_path):
+    known = next(known for known in KNOWN if known.family == "stgcn_contrastive")
+    made = tensors(known, width=8, depth=3, grow=(2,), last_width=12)
+    made = {name: value for name, value in made.items() if ".fc." not in name}
+    made |= {name.replace("_q.", "_k."): value for name, value in made.items()}
+    made |= {"encoder_q.fc.0.weight": np.ones((12, 12), np.float32)}
+    source = save(tmp_path / "a.pt", made)
+    with pytest.raises(ConfigError, match=r"no classifier[^$]*--classes"):
+        convert.convert(source, tmp_path / "run", Given(layout="ucla20"))
+    (tmp_path / "names.txt").write_text("a\nb\n")
+    given = Given(layout="ucla20", classes=str(tmp_path / "names.txt"))
+    said = "\n".join(convert.convert(source, tmp_path / "run", given))
+    assert "missing 2: " in said and "encoder_q.fc.weight (2, 12)" in said.split("missing 2")[1]
+    assert "classifier is fresh" in said
+    assert "encoder_q.fc.0.weight (12, 12)" in said and "encoder_k.* (" in said
+
+
+@pytest.mark.parametrize("stream, scale", [("joint", 1), ("motion", 2)])
+def test_of_several_encoders_that_of_the_stream_is_taken(stream, scale):
+    known = next(known for known in KNOWN if known.family == "stgcn_contrastive")
+    made = tensors(known, width=8, depth=3, grow=(2,), last_width=12)
+    made |= {name.replace("_q.", "_q_motion."): 2 * value for name, value in made.items()}
+    found = recognise(made, stream=stream)
+    name = "encoder_q.st_gcn_networks.1.tcn.2.weight"
+    np.testing.assert_array_equal(found.state[name], scale * made[name])
