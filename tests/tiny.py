@@ -4,6 +4,8 @@
 by a line here.
 """
 
+import pathlib
+
 import numpy as np
 
 from skeljax import presets
@@ -11,7 +13,10 @@ from skeljax.data.store import Store
 from skeljax.layouts import get_layout
 from skeljax.readers import Clip
 
-METHODS = {"supervised": {}}
+METHODS = {
+    "supervised": {},
+    "lst": {"encoder": "hash", "descriptions": str(pathlib.Path(__file__).with_name("tiny.toml"))},
+}
 
 
 def clips(count: int, *, first: int = 0, layout: str = "ucla20", classes: int = 4) -> list[Clip]:

@@ -42,11 +42,16 @@ from skeljax.interop import ctrgcn
 FAMILIES: dict[str, Callable[[str], tuple[str, ...] | None]] = {
     "ctrgcn": ctrgcn.official,
     "ctrgcn_pyskl": ctrgcn.pyskl,
+    "ctrgcn_lst": ctrgcn.lst,
 }
 
 _LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
-# the same tensor under another name: data parallel training, mmaction2 1.x
-_ALIASES = ((re.compile(r"^module\."), ""), (re.compile(r"^cls_head\.fc\."), "cls_head.fc_cls."))
+# the same tensor under another name: data parallel training, mmaction2 1.x, LST's text encoders
+_ALIASES = (
+    (re.compile(r"^module\."), ""),
+    (re.compile(r"^cls_head\.fc\."), "cls_head.fc_cls."),
+    (re.compile(r"^linear_head\.[^.]+\.(?=weight|bias)"), "linear_head."),
+)
 # not weights: step counters of batch norms, constant copies of the graph
 _IGNORED = re.compile(r"(^|\.)(num_batches_tracked|backbone\.A)$")
 
