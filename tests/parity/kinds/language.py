@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from parity.cases import Absent
-from parity.kinds.model import quickly
 from parity.shapes import Kinect, classic
 from skeljax.data.streams import infogcn_matrix
 from skeljax.interop.pytorch import load_state_dict, state_dict
@@ -179,13 +178,16 @@ def total(given, *, num_classes: int, loss_alpha: float):
     return found
 
 
-@quickly
+def _quickly(of, run):
+    """As `kinds.model.quickly`; a method holds arrays, so it cannot be a static argument."""
+    return jax.jit(partial(run, of), compiler_options={"xla_backend_optimization_level": 0})
+
+
 def _evaluate(of, params, stats, x):
     features = of.features(params, {"batch_stats": stats}, {"x": x})
     return of.logits(params, features), of.project(params, features)
 
 
-@quickly
 def _train(of, params, stats, x, y, texts):
     """Logits, projections, losses, their gradients and the batch statistics after one pass."""
 
@@ -237,13 +239,13 @@ def lst_ctrgcn(
     variables, report = load_state_dict(state, zeros, "ctrgcn_lst")
     assert not report.unused, report
     params, stats = variables["params"], variables["batch_stats"]["backbone"]
-    out, projected = _evaluate(of, params, stats, jnp.asarray(x, jnp.float32))
+    out, projected = _quickly(of, _evaluate)(params, stats, jnp.asarray(x, jnp.float32))
     texts = [given[f"text{i}"] for i in range(5)]
     with jax.enable_x64(True):  # gradients of alpha cancel, see kinds/model.py
         wide = jax.tree.map(partial(np.asarray, dtype=np.float64), (params, stats, x))
         of = Lst(**vars(of) | {"net": of.net.clone(dtype=jnp.float64)})
         wide_texts = [np.asarray(text, np.float64) for text in texts]
-        results = _train(of, *wide, np.asarray(given["y"]), wide_texts)
+        results = _quickly(of, _train)(*wide, np.asarray(given["y"]), wide_texts)
         (ce, whole), about, ce_grad, (lst_grad, text_grad) = jax.device_get(results)
     logits, trained, terms, after = about
 
