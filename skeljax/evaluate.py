@@ -29,11 +29,12 @@ class Evaluator:
       store: what is tested.
       batch: clips a dispatch, rounded up to the devices.
       mesh: devices.
+      clips: how many clips of a recording are averaged; all that the recipe has if None.
     """
 
-    def __init__(self, job: Job, store, batch: int, mesh):
+    def __init__(self, job: Job, store, batch: int, mesh, clips: int | None = None):
         self.store, self.mesh = store, mesh
-        self.clips = num_clips(job.test_recipe)
+        self.clips = clips or num_clips(job.test_recipe)
         self.batch = -(-batch // mesh.size) * mesh.size
         self.job, self._data = job, None
         self._predict = jax.jit(self._predict_batch, out_shardings=replicated(mesh))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -33,6 +34,15 @@ def atomic(path) -> Iterator[BinaryIO]:
         raise DataError("cannot write the file", where=path, found=error.strerror) from None
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def alone(folder: pathlib.Path) -> Iterator[None]:
+    """Only one process at a time works in `folder`; the lock ends with its process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def read_npz(path, needs: Iterable[str] = ()) -> dict[str, np.ndarray]:

@@ -16,6 +16,7 @@ from skeljax.data.store import Store, check_disjoint
 from skeljax.data.streams import Stream, stream
 from skeljax.errors import ConfigError, DataError, choose
 from skeljax.layouts import Layout, get_layout
+from skeljax.losses import LOSSES
 from skeljax.methods import METHODS, Facts, Method
 from skeljax.models import BACKBONES
 from skeljax.prepare import prepare
@@ -109,8 +110,12 @@ def build(config: ConfigDict, facts: Facts) -> Job:
     dtype = jnp.dtype(choose("dtype", model.pop("dtype"), ("float32", "bfloat16"), "model.dtype"))
     net = _make(BACKBONES, "model", model, layout=layout, num_person=facts.num_bodies, dtype=dtype)
     train_recipe, test_recipe = _make(RECIPES, "recipe", recipe, layout=layout)
+    given = {"net": net, "facts": facts}
+    loss = config.loss.to_dict()
+    if loss["name"]:  # a method without losses refuses it by name
+        given["loss"] = _make(LOSSES, "loss", loss, facts=facts)
     return Job(
-        method=_make(METHODS, "method", method, net=net, facts=facts),
+        method=_make(METHODS, "method", method, **given),
         facts=facts,
         train_recipe=train_recipe,
         test_recipe=test_recipe,

@@ -35,6 +35,7 @@ def main(argv: list[str]) -> int:
     if not _WORKDIR.value:
         raise ConfigError("no run folder given", do="--workdir runs/NAME")
     from skeljax import sharding
+    from skeljax.row import train_row
     from skeljax.stop import Stop
     from skeljax.train import train
 
@@ -43,7 +44,8 @@ def main(argv: list[str]) -> int:
         sharding.start_distributed()
     mesh = sharding.make_mesh(_DEVICES.value)
     with Stop() as stop, _trace(_PROFILE.value and _WORKDIR.value):
-        train(config.lock(), _WORKDIR.value, mesh, stop)
+        run = train_row if config.row.streams else train
+        run(config.lock(), _WORKDIR.value, mesh, stop)
     return 0
 
 

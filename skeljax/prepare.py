@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import io
 import pathlib
 import shutil
@@ -15,6 +14,7 @@ import sys
 import time
 
 from skeljax.errors import DataError, run_cli
+from skeljax.files import alone
 
 
 def prepare(
@@ -47,7 +47,7 @@ def prepare(
     if final.exists() and not force:
         return builder
     try:
-        with _alone(final.parent):
+        with alone(final.parent):
             old = _clear(final)
             if final.exists() and not force:  # another process was faster
                 return open_builder()
@@ -65,15 +65,6 @@ def prepare(
             do="mend that, or choose another folder with --data_dir",
         ) from None  # fmt: skip
     return open_builder()
-
-
-@contextlib.contextmanager
-def _alone(folder: pathlib.Path):
-    """Only one process at a time works in `folder`; the lock ends with its process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _clear(final: pathlib.Path) -> pathlib.Path:

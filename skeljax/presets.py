@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -15,10 +16,14 @@ from ml_collections import ConfigDict
 from skeljax.data.recipes import RECIPES
 from skeljax.data.streams import STREAMS
 from skeljax.errors import ConfigError, choose
+from skeljax.losses import LOSSES
 from skeljax.methods import METHODS
 from skeljax.models import BACKBONES
 
-__all__ = ["STREAMS", "base", "describe", "options", "use_method", "use_model", "use_recipe"]
+__all__ = [
+    "STREAMS", "base", "describe", "options", "use_loss", "use_method", "use_model", "use_recipe",
+    "use_row",
+]  # fmt: skip
 
 # field: (default, meaning). The types of the defaults are the types of the fields.
 FIELDS: dict[str, tuple[Any, str]] = {
@@ -40,6 +45,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "recipe.name": ("", "how a clip becomes the network's input"),
     "model.name": ("", "backbone"),
     "method.name": ("", "way of training"),
+    "loss.name": ("", "loss of the classifier; empty = the method's own"),
     "optim.name": ("sgd", "sgd or adamw"),
     "optim.base_lr": (0.1, "learning rate at base_batch; the rate used is printed at the start"),
     "optim.base_batch": (0, "lr = base_lr * train.batch / base_batch; 0 = base_lr as it is"),
@@ -64,6 +70,9 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "train.test_last": (True, "test the last epoch at the end: result.json"),
     "train.test_best": (False, "also test the best epoch: result_best_*.json"),
     "test.batch": (64, "clips a step of a test"),
+    "row.streams": ((), "streams that are trained one after the other and fused; empty = `stream`"),
+    "row.fusions": ({}, "weights of the fused streams, by name: {'two': {'joint': 1, 'bone': 1}}"),
+    "row.rule": ("logits", "what is summed: logits or probabilities"),
 }  # fmt: skip
 
 
@@ -89,9 +98,37 @@ def use_method(config: ConfigDict, name: str, **arguments) -> None:
     _use(config, "method", name, METHODS, arguments)
 
 
+def use_loss(config: ConfigDict, name: str, **arguments) -> None:
+    """Sets config.loss to a loss with all its arguments."""
+    _use(config, "loss", name, LOSSES, arguments)
+
+
 def use_recipe(config: ConfigDict, name: str, **arguments) -> None:
     """Sets config.recipe to a recipe with all its arguments."""
     _use(config, "recipe", name, RECIPES, arguments)
+
+
+def use_row(
+    config: ConfigDict,
+    streams: Sequence[str],
+    fusions: Mapping[str, Mapping[str, float]],
+    rule: str = "logits",
+) -> None:
+    """Makes the config a whole row of a table: `streams`, each trained alone, and their fusions.
+
+    >>> use_row(config, ("joint", "bone"), {"two": {"joint": 1, "bone": 1}}, rule="probabilities")
+
+    Args:
+      fusions: weights by the name of the fusion; fuse.PRESETS has published ones.
+      rule: ``logits`` or ``probabilities``, what is summed.
+    """
+    config.row.streams, config.row.rule = tuple(streams), rule
+    config.row.fusions = ConfigDict(
+        {
+            name: {stream: float(weight) for stream, weight in weights.items()}
+            for name, weights in fusions.items()
+        }
+    )
 
 
 def options(text: str, **groups: tuple[str, ...]) -> dict[str, str]:
@@ -166,10 +203,10 @@ def _use(config, part, name, table, arguments):
     config[part] = ConfigDict({"name": name, **known, **arguments})
 
 
-_PARTS = {"model": BACKBONES, "method": METHODS, "recipe": RECIPES}
+_PARTS = {"model": BACKBONES, "method": METHODS, "loss": LOSSES, "recipe": RECIPES}
 
 # given by the trainer, not by a config
-_GIVEN = {"layout", "num_person", "net", "facts", "name", "parent", "self"}
+_GIVEN = {"layout", "num_person", "net", "facts", "loss", "name", "parent", "self"}
 
 
 def _arguments(made) -> dict[str, Any]:

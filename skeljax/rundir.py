@@ -44,7 +44,7 @@ def start(workdir: pathlib.Path, config: ConfigDict, facts, stores, mesh) -> dic
     }
     path = workdir / "run.json"
     if path.exists():
-        _check_same(path, about)
+        _check_same(path, config, about)
     elif is_main():
         workdir.mkdir(parents=True, exist_ok=True)
         record = about | {
@@ -180,9 +180,17 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def _check_same(path, about) -> None:
-    before = json.loads(path.read_text())
-    old, new = _flat(before["config"]), _flat(about["config"])
+def check_config(path, before: dict, config: ConfigDict) -> None:
+    """Whether a run's config is `config`, but for the fields that may change.
+
+    Args:
+      path: its run.json, for the message.
+      before: the config in it.
+
+    Raises:
+      ConfigError: names the fields that differ.
+    """
+    old, new = _flat(before), _flat(jsonable(config))
     changed = sorted(field for field in old | new if old.get(field) != new.get(field))
     changed = [field for field in changed if field not in _FREE]
     if changed:
@@ -192,6 +200,11 @@ def _check_same(path, about) -> None:
             found="; ".join(f"{f} was {old.get(f)!r}, now {new.get(f)!r}" for f in changed),
             do="choose another --workdir, or the same options to go on",
         )
+
+
+def _check_same(path, config, about) -> None:
+    before = json.loads(path.read_text())
+    check_config(path, before["config"], config)
     if before["fingerprint"] != about["fingerprint"]:
         raise ConfigError(
             "this folder holds a run on other data",

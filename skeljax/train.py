@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 from skeljax import evaluate, rundir
 from skeljax.checkpoint import Checkpoints
 from skeljax.data.feeder import epoch_order
-from skeljax.data.recipes import device_data, render
+from skeljax.data.recipes import device_data, num_clips, render
 from skeljax.errors import ConfigError, SkeljaxError
 from skeljax.job import Job, build, load_stores, training_facts
 from skeljax.logbook import Logbook, Progress, clock
@@ -168,7 +168,8 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, mesh, stop: Stop) -> 
         log.say(f"resumed at step {resumed} of {total}")
     # 3. epochs
     take = make_chunk(job, optimizer, rate, mesh, config.seed)
-    judge = evaluate.Evaluator(job, stores.val or stores.test, config.test.batch, mesh)
+    # between epochs one clip of each recording tells enough; the test averages all
+    judge = evaluate.Evaluator(job, stores.val or stores.test, config.test.batch, mesh, clips=1)
     judged = "val" if stores.val else "test"
     progress = Progress(total, config.train.batch)
     # a run that stopped at the end of an epoch begins with that epoch's validation
@@ -214,7 +215,9 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, mesh, stop: Stop) -> 
     stop.working = False  # all is saved
     log.say(f"trained in {clock(log.seconds)}")
     log.close()
-    tester = evaluate.Evaluator(job, stores.test, config.test.batch, mesh) if stores.val else judge
+    tester = judge
+    if stores.val or num_clips(job.test_recipe) > 1:
+        tester = evaluate.Evaluator(job, stores.test, config.test.batch, mesh)
     return evaluate.finish(workdir, config, tester, state, judged, log.seconds)
 
 

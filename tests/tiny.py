@@ -15,6 +15,7 @@ from skeljax.readers import Clip
 
 METHODS = {
     "supervised": {},
+    "brl": {"ratio": 0.25},
     "lst": {"encoder": "hash", "descriptions": str(pathlib.Path(__file__).with_name("tiny.toml"))},
 }
 

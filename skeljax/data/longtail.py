@@ -46,8 +46,9 @@ def sample_list(
     """
     rng = np.random.RandomState(seed)
     chosen = []
+    every, of = np.array(names), np.asarray(labels)
     for label, count in enumerate(counts):
-        members = np.array([n for n, y in zip(names, labels, strict=True) if y == label])
+        members = every[of == label]
         if len(members) < count:
             raise DataError(
                 f"class {label} has too few clips", found=len(members), expected=int(count)

@@ -5,9 +5,11 @@ Their name is part of the data fingerprint.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
-from skeljax.data.sample import valid_frames_np
+from skeljax.data import sample
 from skeljax.errors import DataError
 from skeljax.layouts import Layout
 from skeljax.readers.clip import Clip
@@ -15,8 +17,50 @@ from skeljax.readers.clip import Clip
 
 def trim(clip: Clip, layout: Layout) -> Clip:
     """The leading frames, as many as are not empty: CTR-GCN's notion of a clip's length."""
-    frames = max(valid_frames_np(clip.keypoints), 1)
+    frames = max(sample.valid_frames_np(clip.keypoints), 1)
     return clip.replace(keypoints=clip.keypoints[:, :frames])
+
+
+def trim_copy(clip: Clip, layout: Layout) -> Clip:
+    """`trim`; then one body alone is copied into the place of the second, as in the NTU 120 arrays
+    of CTR-GCN, FR-Head and LST (frhead.md 1.5), with which their NTU 120 numbers were made."""
+    clip = trim(clip, layout)
+    if len(clip.keypoints) > 1:
+        return clip
+    return clip.replace(keypoints=np.repeat(clip.keypoints, 2, axis=0))
+
+
+def contrastive(clip: Clip, layout: Layout, frames: int) -> Clip:
+    """The contrastive family's form (skelemixclr.md 1.2): every body centred on its own root joint
+    in each frame, resized to `frames`, and turned about y so that its shoulders lie along x.
+
+    The clip is as many leading frames as have the first body. 2-D skeletons are not turned.
+    """
+    x = clip.keypoints
+    length = max(int((np.abs(x[0, :, 0, : layout.dims]).sum(axis=-1) != 0).sum()), 1)
+    points = x[:, :length, :, : layout.dims]
+    points = sample.resize_np(points - points[:, :, layout.centre, None], frames)
+    if layout.dims == 3:
+        if layout.align_x is None:
+            raise DataError(
+                "contrastive needs the layout's align_x joints", where=f"layout {layout.name}"
+            )
+        points = np.stack([turn_to_camera(body, layout.align_x) for body in points])
+    scores = sample.resize_np(x[:, :length, :, layout.dims :], frames)
+    keypoints = np.concatenate([points, scores], axis=-1)
+    return clip.replace(keypoints=keypoints.astype(np.float32))
+
+
+def turn_to_camera(x: np.ndarray, shoulders: tuple[int, int]) -> np.ndarray:
+    """One body (T,V,3) turned about the y axis in each frame, the first shoulder minus the second
+    to +x; the sense of the turn is one for the whole clip, by the side it faces more."""
+    across = (x[:, shoulders[0]] - x[:, shoulders[1]]).astype(np.float64)
+    across[:, 1] = 0
+    cosine = across[:, 0] / (np.linalg.norm(across, axis=-1) + 1e-4)
+    angle = np.arccos(np.clip(cosine, -1, 1)) * (-1 if across[:, 2].sum() >= 0 else 1)
+    cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
+    turned = [cos * x[..., 0] - sin * x[..., 2], x[..., 1], sin * x[..., 0] + cos * x[..., 2]]
+    return np.stack(turned, axis=-1)
 
 
 def prenorm3d(clip: Clip, layout: Layout) -> Clip:
@@ -41,6 +85,18 @@ def prenorm2d(clip: Clip, layout: Layout) -> Clip:
     """Pixels to [-1,1]; the image's (height, width) is the clip's fact ``img_shape``."""
     shape = clip.facts.get("img_shape", (1080, 1920))
     return clip.replace(keypoints=normalise_2d(clip.keypoints, shape))
+
+
+def prenorm2d_auto(clip: Clip, layout: Layout) -> Clip:
+    """PYSKL's later 2-D normalisation: each axis of the clip to [-1,1], if it spans more than 10
+    on both (pixels); coordinates that are fractions already stay as they are."""
+    x = clip.keypoints.copy()
+    points = x[..., :2]
+    low, high = points.min(axis=(0, 1, 2)), points.max(axis=(0, 1, 2))
+    if (high - low > 10).all():
+        points -= (low + high) / 2
+        points /= (high - low) / 2
+    return clip.replace(keypoints=x)
 
 
 def unit(clip: Clip, layout: Layout) -> Clip:
@@ -122,10 +178,14 @@ def normalise_2d(keypoints: np.ndarray, img_shape: tuple[int, int] = (1080, 1920
 
 
 PREPARATIONS = {
+    "contrastive50": functools.partial(contrastive, frames=50),
+    "contrastive64": functools.partial(contrastive, frames=64),
     "none": lambda clip, layout: clip,
     "prenorm2d": prenorm2d,
+    "prenorm2d_auto": prenorm2d_auto,
     "prenorm3d": prenorm3d,
     "prenorm3d_float16": prenorm3d_float16,
     "trim": trim,
+    "trim_copy": trim_copy,
     "unit": unit,
 }

@@ -53,6 +53,15 @@ def resize(x, start, length, size: int):
     return x[:, low] * (1 - weight) + x[:, high] * weight
 
 
+def resize_np(x: np.ndarray, size: int) -> np.ndarray:
+    """All frames of x (M,T,V,C), resized linearly to (M,size,V,C) float32 on the host."""
+    frames = x.shape[1]
+    place = np.clip((np.arange(size) + 0.5) * (frames / size) - 0.5, 0, frames - 1)
+    low = place.astype(int)
+    weight = (place - low).astype(np.float32)[:, None, None]
+    return x[:, low] * (1 - weight) + x[:, np.minimum(low + 1, frames - 1)] * weight
+
+
 # Uniform sampling: PYSKL, BRL.
 
 

@@ -6,7 +6,8 @@ of its module; the rest follows from the leaf:
 
     ours                         PyTorch
     kernel (C, D)                weight (D, C, 1, 1), of a Linear (D, C)
-    kernel (K, C, D)             weight (D, C, K, 1)
+    kernel (K, C, D)             weight (D, C, K, 1), of a Conv1d (D, C, K),
+                                 of a Conv3d over joints' windows (D, C, 1, K, 1)
     scale, bias (D,)             weight, bias (D,)
     mean, var (D,)               running_mean, running_var (D,)
     alpha ()                     alpha (1,)
@@ -37,11 +38,21 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from skeljax.errors import CheckpointError, choose
-from skeljax.interop import ctrgcn
+from skeljax.interop import aagcn, ctrgcn, msg3d, stgcn, tcagcn
 
 FAMILIES: dict[str, Callable[[str], tuple[str, ...] | None]] = {
     "ctrgcn": ctrgcn.official,
     "ctrgcn_pyskl": ctrgcn.pyskl,
+    "stgcn": stgcn.pyskl,
+    "stgcnpp": stgcn.pyskl,
+    "stgcn_original": stgcn.original,
+    "stgcn_contrastive": stgcn.contrastive,
+    "stgcn_crosclr": stgcn.contrastive,
+    "stgcn_frhead": stgcn.frhead,
+    "aagcn": aagcn.official,
+    "aagcn_pyskl": aagcn.pyskl,
+    "tcagcn": tcagcn.official,
+    "msg3d": msg3d.pyskl,
     "ctrgcn_lst": ctrgcn.lst,
 }
 
@@ -106,7 +117,9 @@ def load_state_dict(
         missing += absent
         if absent:
             continue
-        for name, shape, _ in parts:
+        for name, shape, kind in parts:
+            if kind == "linear" and state[name].shape == (*shape, 1, 1):  # a 1x1 convolution
+                state[name] = state[name].reshape(shape)
             if state[name].shape != shape:
                 raise CheckpointError(
                     "a tensor of the checkpoint does not fit the model",
@@ -211,6 +224,9 @@ def _torch_shape(shape, kind):
     if kind == "conv":
         *size, channels, features = shape
         return (features, channels, *(size or (1,)), 1)
+    if kind == "conv3d":
+        size, channels, features = shape
+        return (features, channels, 1, size, 1)
     return shape
 
 
@@ -219,6 +235,8 @@ def _to_ours(array, kind):
         return array.T
     if kind == "conv":  # (D, C, K, 1) -> (K, C, D), its first axis drops in the caller for K = 1
         return array[..., 0].transpose(2, 1, 0)
+    if kind == "conv3d":
+        return array[:, :, 0, :, 0].transpose(2, 1, 0)
     return array
 
 

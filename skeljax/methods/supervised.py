@@ -1,4 +1,4 @@
-"""Plain supervised training: backbone, linear head, cross entropy."""
+"""Plain supervised training: backbone, linear head, any loss of skeljax.losses."""
 
 from __future__ import annotations
 
@@ -9,27 +9,35 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from skeljax.losses.longtail import CrossEntropy, Loss
 from skeljax.methods.base import Facts
 from skeljax.models.heads import Linear
 
 
 @dataclasses.dataclass(frozen=True)
 class Supervised:
-    """Cross entropy on a linear head over the pooled features.
+    """A loss of logits on a linear head over the pooled features.
 
     Attributes:
       net: the backbone, `x (N, M, T, V, C) -> Features`.
       facts: of the data.
+      loss: of config.loss; cross entropy if None.
       label_smoothing: share of the target spread evenly over the K classes.
       head_std: of the head's initial weights; 0 = CTR-GCN's sqrt(2 / K), PYSKL takes 0.01.
     """
 
     net: Any
     facts: Facts
+    loss: Loss | None = None
     label_smoothing: float = 0.0
     head_std: float = 0.0
 
     views: ClassVar[tuple[str, ...]] = ("x",)
+    default_loss: ClassVar[type[Loss]] = CrossEntropy
+
+    def __post_init__(self):
+        if self.loss is None:
+            object.__setattr__(self, "loss", self.default_loss(self.facts))
 
     @property
     def head(self) -> Linear:
@@ -46,16 +54,20 @@ class Supervised:
         )
 
     def loss_fn(self, params, extra, batch, rng, step):
-        variables = {"params": params["backbone"], "batch_stats": extra["batch_stats"]}
-        features, moved = self.net.apply(
-            variables, batch["x"], train=True, mutable=["batch_stats"], rngs={"dropout": rng}
-        )
-        logits = self.logits(params, features)
+        logits, extra = self.forward(params, extra, batch["x"], rng)
         target = jax.nn.one_hot(batch["label"], len(self.facts.classes))
         target = optax.smooth_labels(target, self.label_smoothing)
-        loss = optax.softmax_cross_entropy(logits, target).mean()
         top1 = jnp.mean(logits.argmax(-1) == batch["label"])
-        return loss, ({**extra, **moved}, {"top1": top1})
+        loss = self.loss(logits, target, step, jax.random.fold_in(rng, 1))
+        return loss, (extra, {"top1": top1})
+
+    def forward(self, params, extra, x, rng):
+        """Logits (N, K) of a training step, and `extra` after it."""
+        variables = {"params": params["backbone"], "batch_stats": extra["batch_stats"]}
+        features, moved = self.net.apply(
+            variables, x, train=True, mutable=["batch_stats"], rngs={"dropout": rng}
+        )
+        return self.logits(params, features), {**extra, **moved}
 
     def predict(self, params, extra, batch):
         variables = {"params": params["backbone"], "batch_stats": extra["batch_stats"]}

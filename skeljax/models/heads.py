@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from skeljax.models.layers import Features, at_least_float32, torch_uniform
 
@@ -41,3 +42,20 @@ class Classifier(nn.Module):
         """(N, M, T, V, C) -> logits (N, K) and the backbone's Features."""
         out = self.backbone(x, train=train)
         return self.head(out.pooled), out
+
+
+def pool_parts(last: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Means of a backbone's map over a part of it and over the rest, then over persons.
+
+    Args:
+      last: (N, M, T', V, D).
+      mask: (T', V), true in the part; the same for all clips and persons.
+
+    Returns:
+      (N, D) of the part and (N, D) of the rest, float32.
+    """
+    inside = jnp.asarray(mask, jnp.promote_types(last.dtype, jnp.float32))
+    return tuple(
+        jnp.einsum("nmtvd,tv->nd", last, part) / (last.shape[1] * part.sum())
+        for part in (inside, 1 - inside)
+    )

@@ -22,7 +22,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from skeljax.errors import ConfigError
+from skeljax.errors import ConfigError, choose
 from skeljax.layouts import Layout
 
 Initializer = Callable[..., jax.Array]
@@ -54,6 +54,11 @@ def torch_uniform(fan_in: int) -> Initializer:
         return jax.random.uniform(key, shape, dtype, -1, 1) * fan_in**-0.5
 
     return init
+
+
+def around_one(key, shape, dtype=jnp.float32):
+    """N(1, 0.02): initial scale of some batch norms."""
+    return 1 + 0.02 * jax.random.normal(key, shape, dtype)
 
 
 def at_least_float32(x: jax.Array) -> jax.Array:
@@ -166,16 +171,18 @@ class DataNorm(nn.Module):
     Attributes:
       order: ``MVC``, own statistics for every person, joint and coordinate (CTR-GCN, AAGCN), or
         ``VC``, persons share them (ST-GCN).
+      scale_init: initial scale.
     """
 
     order: str = "MVC"
+    scale_init: Initializer = nn.initializers.ones
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(N, M, T, V, C) -> the same shape."""
         n, m, t, v, c = x.shape
-        norm = BatchNorm(name="bn")
-        if self.order == "VC":
+        norm = BatchNorm(scale_init=self.scale_init, name="bn")
+        if choose("data norm", self.order, ("MVC", "VC")) == "VC":
             return norm(x.reshape(n, m, t, v * c), train=train).reshape(x.shape)
         by_frame = x.swapaxes(1, 2).reshape(n, t, m * v * c)
         return norm(by_frame, train=train).reshape(n, t, m, v, c).swapaxes(1, 2)
@@ -263,13 +270,13 @@ def _matmul(a, b, axis_a, axis_b, batch=0):
 
 def temporal_conv(x: jax.Array, kernel: jax.Array, stride: int, dilation: int) -> jax.Array:
     """Convolution over time: (C, B, T, V) and (K, C, D) -> (D, B, ceil(T / stride), V), K odd."""
-    taps = _windows(x, kernel.shape[0], stride, dilation, 0.0)
+    taps = windows(x, kernel.shape[0], stride, dilation)
     return pointwise(jnp.concatenate(taps), kernel.reshape(-1, kernel.shape[-1]))
 
 
 def max_pool(x: jax.Array, stride: int, window: int = 3) -> jax.Array:
     """Maximum over `window` frames: (C, B, T, V) -> (C, B, ceil(T / stride), V)."""
-    first, *others = _windows(x, window, stride, 1, -jnp.inf)
+    first, *others = windows(x, window, stride, fill=-jnp.inf)
     for other in others:
         first = jnp.maximum(first, other)
     return first
@@ -280,8 +287,8 @@ def every(x: jax.Array, stride: int) -> jax.Array:
     return x if stride == 1 else x[:, :, ::stride]
 
 
-def _windows(x, size, stride, dilation, fill):
-    """The `size` frames that each output frame sees, as arrays (C, B, T', V)."""
+def windows(x: jax.Array, size: int, stride: int = 1, dilation: int = 1, fill: float = 0.0):
+    """The `size` frames (odd) that each output frame sees, as a list of arrays (C, B, T', V)."""
     reach = dilation * (size // 2)
     t = x.shape[2]
     padded = jnp.pad(x, ((0, 0), (0, 0), (reach, reach), (0, 0)), constant_values=fill)
@@ -296,6 +303,7 @@ class Conv(nn.Module):
       kernel_size: K frames, odd.
       stride, dilation: over time.
       kernel_init, bias_init: initial values.
+      use_bias: whether there is one.
     """
 
     features: int
@@ -304,15 +312,16 @@ class Conv(nn.Module):
     dilation: int = 1
     kernel_init: Initializer | None = None
     bias_init: Initializer = nn.initializers.zeros
+    use_bias: bool = True
 
     @nn.compact
-    def weights(self, channels: int) -> tuple[jax.Array, jax.Array]:
+    def weights(self, channels: int) -> tuple[jax.Array, jax.Array | None]:
         """Kernel and bias for input of so many channels."""
         shape = (channels, self.features)
         if self.kernel_size > 1:
             shape = (self.kernel_size, *shape)
         init = self.kernel_init or kaiming_out(self.kernel_size * self.features)
-        bias = self.param("bias", self.bias_init, (self.features,))
+        bias = self.param("bias", self.bias_init, (self.features,)) if self.use_bias else None
         return self.param("kernel", init, shape), bias
 
     def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -324,7 +333,8 @@ class Conv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
         kernel, bias = self.weights(x.shape[0])
-        return self.product(x, kernel) + bias.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+        y = self.product(x, kernel)
+        return y if bias is None else y + bias.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
 
 
 class ConvNorm(nn.Module):

@@ -1,44 +1,96 @@
-"""Raw files as people have them: a folder, a zip, or a folder that holds the zip."""
+"""Raw files as people have them: folders, zips, or a folder that holds them."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import multiprocessing
+import os
 import pathlib
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from skeljax.errors import DataError
+
+LARGEST = 64 << 20  # bytes of one file; a clip of ours is below 5 MB, a zip bomb is not
+_SERIAL = 200  # fewer files are read faster by one process than the others start
 
 
 @dataclasses.dataclass(frozen=True)
 class RawFile:
-    """One file of a source, in a folder or in a zip.
+    """One file of a source, in a folder or in a zip. It can be sent to another process.
 
     Attributes:
-      where: its path, ``archive.zip/member`` inside a zip.
-      load: gives its bytes.
+      path: of the file, or of the zip it is in.
+      member: its name within the zip; never used as a path.
     """
 
-    where: str
-    load: Callable[[], bytes]
+    path: str
+    member: str | None = None
+
+    @property
+    def where(self) -> str:
+        return f"{self.path}/{self.member}" if self.member else self.path
 
     @property
     def stem(self) -> str:
-        return pathlib.PurePath(self.where).stem
+        return pathlib.PurePath(self.member or self.path).stem
 
     def read(self) -> bytes:
         """Its bytes.
 
         Raises:
-          DataError: the file cannot be read, or the zip is damaged at this member.
+          DataError: the file cannot be read, is beyond any clip's size, or the zip is damaged at
+            this member.
         """
         try:
-            return self.load()
-        except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+            if self.member:
+                archive = _zip(self.path)
+                size = archive.getinfo(self.member).file_size
+            else:
+                size = os.stat(self.path).st_size
+            if size > LARGEST:
+                raise DataError(
+                    "the file is too large for one clip", where=self.where,
+                    found=f"{size:,} bytes", expected=f"at most {LARGEST:,}",
+                )  # fmt: skip
+            if self.member:
+                return archive.read(self.member)
+            with open(self.path, "rb") as file:
+                return file.read()
+        except (
+            OSError, EOFError, RuntimeError, KeyError, ValueError, zipfile.BadZipFile, zlib.error,
+        ) as error:  # fmt: skip
             raise DataError(
                 "cannot read the file", where=self.where, found=error, do="get the data once more"
             ) from None
+
+
+def _zip(path: str) -> zipfile.ZipFile:
+    """The open archive; each process has its own, they would move one another's position."""
+    return _open_zip(path, os.stat(path).st_mtime_ns, os.getpid())
+
+
+@functools.lru_cache(maxsize=8)
+def _open_zip(path: str, changed: int, process: int) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path)
+
+
+def in_parallel(read_one: Callable, files: Sequence[RawFile], workers: int | None = None):
+    """``read_one(file)`` of each file, in order, by several processes where there are many files.
+
+    Args:
+      read_one: a function of a module; it gives what is wrong with a file rather than raising it.
+      workers: processes; default all cores.
+    """
+    workers = workers or len(os.sched_getaffinity(0))
+    if workers == 1 or len(files) < _SERIAL:
+        yield from map(read_one, files)
+        return
+    # Not forked: the caller may have JAX's threads.
+    with multiprocessing.get_context("forkserver").Pool(workers) as pool:
+        yield from pool.imap(read_one, files, chunksize=32)
 
 
 def raw_files(
@@ -47,8 +99,8 @@ def raw_files(
     """All files of `source` that end in `suffix`, sorted by name.
 
     Args:
-      source: a zip; a folder of such files; or a folder that holds one of `folders` with them in
-        it or one of `archives`.
+      source: a zip; a folder of such files; or a folder that holds some of `folders` with them in
+        it, or some of `archives`.
       suffix: for example ``.json``.
       folders: where inside `source` the files may lie.
       archives: names of zips that may lie there instead.
@@ -61,13 +113,16 @@ def raw_files(
         raise DataError("the source does not exist", where=source, do="check the path of --source")
     if source.is_file():
         return _in_zip(source, suffix)
+    found = []
     for folder in (source, *(source / name for name in folders)):
-        found = sorted(path for path in folder.glob(f"*{suffix}") if _wanted(path.name, suffix))
-        if found:
-            return [RawFile(str(path), path.read_bytes) for path in found]
-        for archive in archives:
-            if (folder / archive).is_file():
-                return _in_zip(folder / archive, suffix)
+        here = sorted(path for path in folder.glob(f"*{suffix}") if _wanted(path.name, suffix))
+        found += [RawFile(str(path)) for path in here]
+        if not here:
+            for archive in archives:
+                if (folder / archive).is_file():
+                    found += _in_zip(folder / archive, suffix)
+    if found:
+        return found
     entries = sorted(path.name for path in source.iterdir())
     raise DataError(
         f"no {suffix} files in the source",
@@ -80,8 +135,8 @@ def raw_files(
 
 def _in_zip(path: pathlib.Path, suffix: str) -> list[RawFile]:
     try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
+        names = _zip(str(path)).namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         with path.open("rb") as file:
             start = file.read(16)
         raise DataError(
@@ -91,12 +146,12 @@ def _in_zip(path: pathlib.Path, suffix: str) -> list[RawFile]:
             expected="a complete zip",
             do="download it again, or unpack it and pass the folder",
         ) from None
-    members = sorted(name for name in archive.namelist() if _wanted(name, suffix))
+    members = sorted(name for name in names if _wanted(name, suffix))
     if not members:
         raise DataError(
             f"no {suffix} files in the zip", where=path, do="pass the zip that holds them"
         )
-    return [RawFile(f"{path}/{name}", lambda name=name: archive.read(name)) for name in members]
+    return [RawFile(str(path), name) for name in members]
 
 
 def _wanted(name: str, suffix: str) -> bool:

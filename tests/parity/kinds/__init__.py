@@ -1,15 +1,30 @@
 """What runs each kind of KINDS.md: kind -> ``handler(given, *, <args>) -> {role: value}``."""
 
-from parity.kinds import augment, feeder, graph, language, lists, metric, model, transform
+from parity.kinds import (
+    augment,
+    brl,
+    feeder,
+    graph,
+    language,
+    lists,
+    loss,
+    metric,
+    model,
+    reader,
+    transform,
+)
 
 KINDS = {
     **metric.KINDS,
     **graph.KINDS,
     **augment.KINDS,
+    **brl.KINDS,
     **transform.KINDS,
     **feeder.KINDS,
     **lists.KINDS,
+    **loss.KINDS,
     **model.KINDS,
+    **reader.KINDS,
     **language.KINDS,
 }
 

@@ -155,7 +155,46 @@ def ucla_lst(given, *, split: Literal["train", "val"], modes: list[Mode], time_s
     return found
 
 
+def skelemixclr(
+    given,
+    *,
+    feeder: Literal["dual", "tri", "multi"],
+    shear_amplitude: float,
+    padding_ratio: int,
+    window_size: int | None = None,
+    center: bool | None = None,
+    frames: list[int] | None = None,
+):
+    found = {}
+    for i, data in enumerate(given["data"]):
+        draws = {role: iter(given[f"draws/{role}"][i]) for role in ("uniform", "randint", "begin")
+                 if f"draws/{role}" in given}  # fmt: skip
+
+        def view(x, length=None, draws=draws):
+            n = x.shape[1]
+            if length is not None:
+                x = np.asarray(sample.resize(x, 0, n, length)) if length != n else x
+            elif n > window_size:
+                begin = sample.window_start(n, window_size) if center else int(next(draws["begin"]))
+                x = x[:, begin : begin + window_size]
+            n = x.shape[1]
+            x = x[:, sample.mirrored_crop_index(n, next(draws["randint"]), n, padding_ratio)]
+            shear = np.array([next(draws["uniform"]) for _ in range(6)])
+            assert np.abs(shear).max() <= shear_amplitude
+            return ctvm(augment.linear(x, augment.shear_matrix(shear)))
+
+        x = ctvm(data)
+        if feeder == "multi":
+            found |= {f"{i}/query/{k}": view(x, length) for k, length in enumerate(frames)}
+            found[f"{i}/key"] = view(x, frames[0])
+        else:
+            found |= {f"{i}/view/{k}": view(x) for k in range({"dual": 2, "tri": 3}[feeder])}
+        found[f"{i}/label"] = given["label"][i]
+    return found
+
+
 KINDS = {
+    "feeder/skelemixclr": skelemixclr,
     "feeder/ntu_frhead": ntu_frhead,
     "feeder/ntu_lst": ntu_lst,
     "feeder/ucla_frhead": ucla_frhead,

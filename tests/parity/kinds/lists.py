@@ -1,17 +1,20 @@
 """list/* and sample/*: names of splits, subsets, and the frames that are drawn."""
 
 import hashlib
+import zlib
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from skeljax.datasets.nw_ucla.nw_ucla_dataset_builder import split_names
 
-from parity.shapes import classic
-from skeljax.data import feeder, longtail, recipes, sample
-from skeljax.data.store import Store
+from parity.shapes import classic, ctvm
+from skeljax.data import clean, feeder, longtail, recipes, sample
+from skeljax.data.store import Store, fit_bodies
 from skeljax.data.streams import stream
-from skeljax.readers import nw_ucla
+from skeljax.datasets import ntu_names
+from skeljax.readers import ntu, nw_ucla
 
 
 def uniform_test(given, *, num_frames: int, clip_len: int, num_clips: int):
@@ -96,7 +99,73 @@ def ucla(given):
     return found
 
 
+PUBLISHED = {
+    "CS": ("ntu60", "xsub"), "CV": ("ntu60", "xview"),
+    "CSub": ("ntu120", "xsub"), "CSet": ("ntu120", "xset"),
+}  # fmt: skip
+
+
+def ntu_splits(given):
+    found = {}
+    for role, dataset in (("ntu", "ntu60"), ("ntu120", "ntu120")):
+        assert set(given[f"{role}_missing"]) == ntu_names.missing(dataset)
+        available = ntu_names.available(dataset)
+        found[f"{role}_names_crc32"] = zlib.crc32("\n".join(available).encode())
+        found[f"{role}_count"] = len(available)
+    for split, of in PUBLISHED.items():
+        row = {name: i for i, name in enumerate(ntu_names.available(of[0]))}
+        for part in ("train", "test"):
+            names = ntu_names.split_names(*of)[part]
+            rows = np.array([row[name] for name in names], np.int32)
+            labels = np.array([longtail.ntu_label(name) for name in names], np.int32)
+            found |= {
+                f"{split}/{part}/{role}": value
+                for role, value in {
+                    "count": len(names),
+                    "crc32_of_int32": zlib.crc32(rows.tobytes()),
+                    "first20": rows[:20],
+                    "last20": rows[-20:],
+                    "first_names": np.array(names[:5]),
+                    "last_names": np.array(names[-5:]),
+                    "crc32_of_int32_labels": zlib.crc32(labels.tobytes()),
+                    "class_count": np.bincount(labels),
+                }.items()
+            }
+    return found
+
+
+def ntu_gendata(
+    given,
+    *,
+    benchmark: Literal["xsub", "xview"],
+    part: Literal["train", "val"],
+    ignored: list[str],
+    max_frames: int = 300,
+):
+    (operation,) = (
+        op for op in given.case.operations
+        if op.args["benchmark"] == benchmark and op.args["part"] == part
+    )  # fmt: skip
+    clips = []
+    for role, text in sorted(zip(operation.inputs["files"], given["files"])):
+        name = role.rsplit("/", 1)[-1].removesuffix(".skeleton")
+        split = ntu_names.split_of("ntu60", benchmark, name)
+        if name not in ignored and split == {"train": "train", "val": "test"}[part]:
+            clips.append(clean.listed(ntu.parse(bytes(text), name)))
+    data = np.zeros((len(clips), 3, max_frames, 25, 2), np.float32)
+    for row, clip in zip(data, clips):
+        x = fit_bodies(clip.keypoints, 2)
+        row[:, : x.shape[1]] = ctvm(x)
+    return {
+        "names": np.array([f"{clip.name}.skeleton" for clip in clips]),
+        "labels": np.array([clip.label for clip in clips]),
+        "data": data,
+    }
+
+
 KINDS = {
+    "list/ntu_splits": ntu_splits,
+    "list/ntu_gendata": ntu_gendata,
     "sample/uniform_test": uniform_test,
     "sample/uniform_train": uniform_train,
     "sample/linspace": linspace,

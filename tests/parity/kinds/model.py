@@ -5,22 +5,32 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from parity.shapes import Kinect, Name, classic, pyskl
-from skeljax.interop.pytorch import load_state_dict, state_dict
+from parity import cases
+from parity.shapes import Kinect, Name, chain, classic, pyskl
+from skeljax.interop.pytorch import load_state_dict, read_pt, state_dict
+from skeljax.layouts import Layout
 from skeljax.models import BACKBONES
-from skeljax.models.heads import Classifier, Linear
+from skeljax.models.heads import Classifier, Linear, pool_parts
 
 
 @dataclasses.dataclass(frozen=True)
 class Graph:
     """The object ``graph`` of the PYSKL kinds."""
 
-    layout: Name
-    mode: Literal["spatial"]
+    layout: Name | Literal["handmp"]
+    mode: Literal["spatial", "stgcn_spatial", "binary_adj"]
+    edges: list[list] | None = None
+    center: int | None = None
+
+    def build(self) -> Layout:
+        if self.edges is None:
+            return pyskl(self.layout)
+        return chain(len(self.edges) + 1, self.edges, self.center)
 
 
 # Each net is two programs, compiled once for all cases of its shapes; the inputs are so small that
@@ -30,10 +40,11 @@ quickly = partial(jax.jit, static_argnums=0, compiler_options={"xla_backend_opti
 
 @quickly
 def eval_pass(net, variables, x):
-    """Logits, pooled features, and what is compared of every block."""
+    """Logits, pooled features, and what is compared of every block: means and norms."""
     out, features = net.apply(variables, x, train=False)
     pooled = features.map.mean(axis=(1, 2, 3))
-    return out, pooled, [tap.mean(axis=(2, 3)).reshape(-1, tap.shape[-1]) for tap in features.taps]
+    means = [tap.mean(axis=(2, 3)).reshape(-1, tap.shape[-1]) for tap in features.taps]
+    return out, pooled, means, jnp.stack([jnp.linalg.norm(tap.ravel()) for tap in features.taps])
 
 
 @quickly
@@ -44,55 +55,97 @@ def train_pass(net, variables, x, y):
         (logits, _), updated = net.apply(
             variables | {"params": params}, x, train=True, mutable=["batch_stats"]
         )
-        chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], axis=1)
-        return -chosen.mean(), (logits, updated["batch_stats"])
+        likelihood = jax.nn.log_softmax(logits)  # (N, K), or (2, N, K) of two parts
+        chosen = jnp.take_along_axis(likelihood, y.reshape(*[1] * (logits.ndim - 2), -1, 1), -1)
+        return -chosen.mean(-2).sum(), (logits, updated["batch_stats"])
 
     (value, (logits, after)), gradient = jax.value_and_grad(loss, has_aux=True)(variables["params"])
     return logits, value, gradient, after
 
 
-def run(given, net: Classifier, family: str, x, tap: Callable[[int], str]) -> dict:
+def run(given, net, family: str, x, tap: Callable[[int], str], prefix: str = "") -> dict:
     """Every result of a model kind; `tap` names the output of the block at a position.
 
     The evaluation runs in float32, as users run it. The training pass runs in float64: at random
     weights some ReLU is within a float32 rounding of its kink, and a small gradient norm (such as
     that of CTR-GCN's alpha) moves by percents with the side it falls on, in the reference as here.
+
+    Args:
+      prefix: what the family's names have before those of the case.
     """
-    shapes = jax.eval_shape(partial(net.init, train=False), jax.random.key(0), jnp.asarray(x))
-    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    variables, report = load_state_dict(given.case.state_dict(), zeros, family)
-    assert all(not np.prod(shape) or name.endswith(".A") for name, shape in report.unused), report
-    out, pooled, taps = eval_pass(net, variables, jnp.asarray(x))
+    variables = load(given, net, family, x, prefix)
+    out, pooled, taps, norms = eval_pass(net, variables, jnp.asarray(x))
+    results = {"eval/out": out, "eval/feat": pooled, "eval/block_norm": norms}
+    results |= {"eval/prob": jax.nn.softmax(out)} | {tap(i): value for i, value in enumerate(taps)}
+    if "y" not in given:
+        return results
     with jax.enable_x64(True):
         wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables)
         exact = net.clone(backbone=net.backbone.clone(dtype=jnp.float64))
-        results = train_pass(exact, wide, np.asarray(x, np.float64), np.asarray(given["y"]))
-        logits, loss, gradient, after = jax.device_get(results)
-    norms = state_dict({"params": gradient}, family)
-    stats = state_dict({"batch_stats": after}, family)
-    return (
-        {"eval/out": out, "eval/prob": jax.nn.softmax(out), "eval/feat": pooled}
-        | {tap(i): value for i, value in enumerate(taps)}
-        | {"train/out": logits, "train/loss": loss}
-        | {f"train/grad_norm/{name}": np.linalg.norm(g.ravel()) for name, g in norms.items()}
-        | {f"train/after/{name}": value for name, value in stats.items()}
-    )
+        passed = train_pass(exact, wide, np.asarray(x, np.float64), np.asarray(given["y"]))
+        logits, loss, gradient, after = jax.device_get(passed)
+    norms, stats = ({}, {})
+    for name, g in state_dict({"params": gradient}, family).items():
+        norms[f"train/grad_norm/{name.removeprefix(prefix)}"] = np.linalg.norm(g.ravel())
+    for name, value in state_dict({"batch_stats": after}, family).items():
+        stats[f"train/after/{name.removeprefix(prefix)}"] = value
+    return results | {"train/out": logits, "train/loss": loss} | norms | stats
 
 
-def ctrgcn(
-    given,
-    *,
-    num_classes: int,
-    layout: Kinect,
-    num_person: int,
-    graph_mode: Literal["spatial"] = "spatial",
-):
-    net = Classifier(BACKBONES["ctrgcn"](classic(layout), num_person), Linear(num_classes))
-    x = given["x"].transpose(0, 4, 2, 3, 1)  # NCTVM
-    return run(given, net, "ctrgcn", x, lambda i: f"eval/feat/l{i + 1}_mean_tv")
+def load(given, net, family: str, x, prefix: str = "") -> dict:
+    """Variables of `net` from the case: its weights file, or its tensors by name."""
+    shapes = jax.eval_shape(partial(net.init, train=False), jax.random.key(0), jnp.asarray(x))
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    real = given.case.spec.get("weights")
+    state = read_pt(given.case.weights()) if real else given.case.state_dict()
+    variables, report = load_state_dict({prefix + n: t for n, t in state.items()}, zeros, family)
+    assert all(not np.prod(shape) or name.endswith(".A") for name, shape in report.unused), report
+    return variables
 
 
-def ctrgcn_pyskl(
+def classic_net(name: str, **choices):
+    """Handler of a network of CTR-GCN's or FR-Head's code; the family has the backbone's name."""
+
+    def handler(
+        given,
+        *,
+        num_classes: int,
+        layout: Kinect,
+        num_person: int,
+        num_frames: int | None = None,
+        graph_mode: Literal["spatial"] = "spatial",
+    ):
+        x = given["x"].transpose(0, 4, 2, 3, 1)  # NCTVM
+        assert num_frames in (None, x.shape[2])
+        backbone = BACKBONES[name](classic(layout), num_person, **choices)
+        net = Classifier(backbone, Linear(num_classes))
+        return run(given, net, name, x, lambda i: f"eval/feat/l{i + 1}_mean_tv")
+
+    return handler
+
+
+def pyskl_net(name: str):
+    """The same for PYSKL's and BRL's code."""
+
+    def handler(
+        given,
+        *,
+        graph: Graph,
+        num_classes: int,
+        head_channels: int,
+        in_channels: int = 3,
+        num_person: int = 2,
+    ):
+        assert graph.mode == "spatial" and given["x"].shape[-1] == in_channels
+        net = Classifier(BACKBONES[name](graph.build(), num_person), Linear(num_classes))
+        found = run(given, net, name, given["x"], lambda i: f"eval/feat/stage{i}")
+        assert found["eval/feat"].shape[-1] == head_channels
+        return found
+
+    return handler
+
+
+def stgcn_pyskl(
     given,
     *,
     graph: Graph,
@@ -100,15 +153,128 @@ def ctrgcn_pyskl(
     head_channels: int,
     in_channels: int = 3,
     num_person: int = 2,
+    gcn_adaptive: Literal["importance", "init", "offset"] = "importance",
+    gcn_conv_pos: Literal["pre", "post"] = "pre",
+    gcn_with_res: bool = False,
+    tcn_type: Literal["unit_tcn", "mstcn"] = "unit_tcn",
+    data_bn_type: Literal["VC", "MVC"] = "VC",
+    num_stages: int = 10,
+    inflate_stages: list[int] = (5, 8),
+    down_stages: list[int] = (5, 8),
 ):
-    backbone = BACKBONES["ctrgcn_pyskl"](layout=pyskl(graph.layout), num_person=num_person)
+    assert list(inflate_stages) == list(down_stages)
+    x = given["x"] if given["x"].ndim == 5 else given["x"][None]
+    if data_bn_type == "VC":  # then it takes any number of persons
+        num_person = x.shape[1]
+    backbone = BACKBONES["stgcn"](
+        layout=graph.build(),
+        num_person=num_person,
+        depth=num_stages,
+        grow=tuple(down_stages),
+        graph={"spatial": "direction", "stgcn_spatial": "distance"}[graph.mode],
+        topology={"init": "free"}.get(gcn_adaptive, gcn_adaptive),
+        order=gcn_conv_pos,
+        residual=gcn_with_res,
+        multi_scale=tcn_type == "mstcn",
+        data_norm=data_bn_type,
+    )
     net = Classifier(backbone, Linear(num_classes))
-    found = run(given, net, "ctrgcn_pyskl", given["x"], lambda i: f"eval/feat/stage{i}")
-    assert given["x"].shape[-1] == in_channels and found["eval/feat"].shape[-1] == head_channels
+    found = run(given, net, "stgcn", x, lambda i: f"eval/feat/stage{i}")
+    assert x.shape[-1] == in_channels and found["eval/feat"].shape[-1] == head_channels
     return found
 
 
+def msg3d_pyskl(
+    given,
+    *,
+    graph: Graph,
+    num_classes: int,
+    head_channels: int,
+    in_channels: int = 3,
+    num_person: int = 2,
+    base_channels: int = 96,
+    num_gcn_scales: int = 13,
+    num_g3d_scales: int = 6,
+):
+    assert graph.mode == "binary_adj" and given["x"].shape[-1] == in_channels
+    scales = {"scales": num_gcn_scales, "window_scales": num_g3d_scales}
+    backbone = BACKBONES["msg3d"](graph.build(), num_person, width=base_channels, **scales)
+    net = Classifier(backbone, Linear(num_classes))
+    found = run(given, net, "msg3d", given["x"], lambda i: f"eval/feat/stage{i}")
+    assert found["eval/feat"].shape[-1] == head_channels
+    return found
+
+
+def forward(given):
+    """Evaluation of one clip by the model of the case's first operation."""
+    first = given.case.operations[0]
+    handler = KINDS[first.kind]
+    found = handler(given, **cases.bind(handler, first.args, first.kind))
+    return {"logits": found["eval/out"][0], "prob": found["eval/prob"][0]}
+
+
+class PartsClassifier(nn.Module):
+    """Classifies the pasted part of the last map and the rest of it; `mask` (L, V) by rows."""
+
+    backbone: nn.Module
+    head: nn.Module
+    mask: tuple[tuple[bool, ...], ...]
+
+    def __call__(self, x, *, train: bool):
+        """(N, M, T, V, C) -> logits (2, N, K) and the backbone's Features."""
+        out = self.backbone(x, train=train)
+        parts = pool_parts(out.map, jnp.asarray(self.mask))
+        return jnp.stack([self.head(part) for part in parts]), out
+
+
+def stgcn_contrastive(
+    given,
+    *,
+    hidden_channels: int,
+    hidden_dim: int,
+    num_classes: int,
+    layout: Literal["nturgb+d"],
+    partition: Literal["direction", "distance"],
+    in_channels: int = 3,
+    dropout: float = 0.0,
+    edge_importance_weighting: bool = True,
+    masked: bool = False,
+    fc_type: Literal["linear", "conv"] = "linear",
+):
+    x = given["x"].transpose(0, 4, 2, 3, 1)  # NCTVM
+    assert edge_importance_weighting and x.shape[-1] == in_channels
+    backbone = BACKBONES["stgcn_contrastive"](
+        layout=classic(layout),
+        num_person=x.shape[1],
+        width=hidden_channels,
+        last_width=hidden_dim,
+        graph=partition,
+        dropout=dropout,
+    )
+    whole, family, tap = Classifier(backbone, Linear(num_classes)), "stgcn_contrastive", str
+    prefix = "" if "weights" in given.case.spec else "encoder_q."
+    results = run(given, whole, family, x, tap, prefix)
+    if not masked:
+        return results
+    mask = tuple(map(tuple, given["mask"].tolist()))
+    parts = run(given, PartsClassifier(whole.backbone, whole.head, mask), family, x, tap, prefix)
+    variables = load(given, whole, family, x, prefix)
+    last = backbone.apply({k: v["backbone"] for k, v in variables.items()}, x, train=False).map
+    for mode in ("eval/out", "train/out", "eval/feat"):
+        both = pool_parts(last, given["mask"]) if mode == "eval/feat" else parts[mode]
+        results |= {f"{mode}_p": both[0], f"{mode}_c": both[1]}
+    return results | {name: value for name, value in parts.items() if name.startswith("train/")}
+
+
 KINDS = {
-    "model/ctrgcn": ctrgcn,
-    "model/ctrgcn_pyskl": ctrgcn_pyskl,
+    "model/ctrgcn": classic_net("ctrgcn"),
+    "model/ctrgcn_pyskl": pyskl_net("ctrgcn_pyskl"),
+    "model/stgcn_pyskl": stgcn_pyskl,
+    "model/forward": forward,
+    "model/stgcn_contrastive": stgcn_contrastive,
+    "model/stgcn_frhead": classic_net("stgcn_frhead"),
+    "model/aagcn": classic_net("aagcn"),
+    "model/msg3d_pyskl": msg3d_pyskl,
+    "model/tcagcn": classic_net("tcagcn", unused=True),
+    "model/aagcn_pyskl": pyskl_net("aagcn_pyskl"),
 }

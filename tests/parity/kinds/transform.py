@@ -10,7 +10,7 @@ from parity.shapes import Name, classic, ctvm, padded, pyskl, to_streams
 from skeljax.data import augment, prepare_clip, recipes, sample
 from skeljax.data.store import Store
 from skeljax.data.streams import stream
-from skeljax.layouts import Layout
+from skeljax.layouts import Layout, get_layout
 from skeljax.readers import Clip
 
 Modality = Literal["j", "b", "k", "l", "n", "jm", "bm", "km", "lm", "nm"]
@@ -88,7 +88,34 @@ def clr_streams(given):
     return {role: np.stack([ctvm(row[name]) for row in rows]) for name, role in names.items()}
 
 
+def clr_preprocess(given, *, t_length: int):
+    layout = classic("nturgb+d")
+    found = {}
+    for i, x in enumerate(given["data"]):
+        clip = Clip(f"clip{i}", ctvm(x), 0, layout.name)
+        length = int((np.abs(clip.keypoints[0, :, 0]).sum(axis=-1) != 0).sum())
+        # Upstream's motion file, which no training reads: of the raw coordinates, then resized.
+        motion = np.diff(clip.keypoints, axis=1, append=np.zeros_like(clip.keypoints[:, :1]))
+        motion[:, -1] = 0
+        found |= {
+            f"position/{i}": ctvm(prepare_clip.contrastive(clip, layout, t_length).keypoints),
+            f"motion/{i}": ctvm(sample.resize_np(motion[:, :length], t_length)),
+            f"label/{i}": given["label"][i] - given["label"].min(),
+            f"length/{i}": length,
+        }
+    return found
+
+
+def pipeline_hand(given, *, clip_len: int, prenorm2d: Literal["auto"]):
+    layout = get_layout("hand21")
+    clip = prepare_clip.prenorm2d_auto(Clip("clip", given["keypoint"], 0, layout.name), layout)
+    index = sample.uniform_test_np(clip.keypoints.shape[1], clip_len)[0]
+    return {"keypoint": clip.keypoints[:, index]}
+
+
 KINDS = {
+    "pipeline/hand": pipeline_hand,
+    "transform/clr_preprocess": clr_preprocess,
     "transform/modality": modality,
     "transform/prenorm3d": prenorm3d,
     "transform/prenorm2d": prenorm2d,

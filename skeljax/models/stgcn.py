@@ -1,0 +1,288 @@
+"""ST-GCN (Yan et al., AAAI 2018) and its descendants of one block: ST-GCN++ and others.
+
+A block is ReLU(TCN(GCN(x)) + residual). What the public code bases change is the graph, which part
+of it is learned, and the temporal unit; `skeljax.models.BACKBONES` holds their choices by name:
+
+    stgcn              PYSKL's ST-GCN: distance graph times a learned importance, 9-frame TCN
+    stgcnpp            PYSKL's ST-GCN++ (Duan et al., 2022): free graph, multi-scale TCN
+    stgcn_original     the authors', with dropout and their initial values
+    stgcn_contrastive  the same at a quarter of the width on the direction graph (SkeleMixCLR)
+    stgcn_crosclr      the same on the distance graph (CrosSCLR, AimCLR, ActCLR)
+    stgcn_frhead       FR-Head's: no skeleton at all, a graph learned from the identity
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from skeljax.errors import choose
+from skeljax.layouts import Layout
+from skeljax.models import graphs
+from skeljax.models.layers import (
+    BatchNorm,
+    Conv,
+    ConvNorm,
+    DataNorm,
+    Features,
+    around_one,
+    check_input,
+    features,
+    max_pool,
+    pointwise,
+    to_bodies,
+    torch_uniform,
+)
+
+GRAPHS: dict[str, Callable[[Layout], np.ndarray]] = {
+    "distance": graphs.stgcn_spatial,
+    "direction": graphs.spatial,
+    "identity": lambda layout: np.stack([np.eye(layout.num_joints, dtype=np.float32)] * 3),
+}
+TOPOLOGIES = ("importance", "offset", "free", "unit")
+ORDERS = ("pre", "post", "each")
+INITIALS = ("torch", "normal", "kaiming")
+
+
+def start(initial: str, fan_in: int) -> dict:
+    """Initial values of a ConvNorm as its arguments; see `STGCN.initial`."""
+    if initial == "torch":
+        return {"kernel_init": torch_uniform(fan_in), "bias_init": torch_uniform(fan_in)}
+    if initial == "normal":
+        return {"kernel_init": nn.initializers.normal(0.02), "scale_init": around_one}
+    return {}
+
+
+class GraphConv(nn.Module):
+    """Graph convolution over K subsets of the edges: the sum over k of W_k x A_k.
+
+    Attributes:
+      features: D.
+      graph: returns the initial A (K, V, V).
+      topology, order, initial: see `STGCN`.
+    """
+
+    features: int
+    graph: Callable[[], np.ndarray]
+    topology: str
+    order: str
+    initial: str
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(C, B, T, V) -> (D, B, T, V)."""
+        channels, adjacency = x.shape[0], self.adjacency().astype(x.dtype)
+        subsets = len(adjacency)
+        gathered = [x @ subset for subset in adjacency]
+        if self.order == "post":  # one convolution of all subsets' channels
+            init = torch_uniform(subsets * channels)
+            conv = Conv(self.features, kernel_init=init, bias_init=init, name="conv")
+            return conv(jnp.concatenate(gathered))
+        values = {k: v for k, v in start(self.initial, channels).items() if k != "scale_init"}
+        if self.initial == "kaiming":
+            values["kernel_init"] = nn.initializers.normal(
+                (2 / (self.features * channels * subsets)) ** 0.5
+            )
+        kernel, bias = Conv(subsets * self.features, **values, name="conv").weights(channels)
+        parts = zip(gathered, jnp.split(kernel, subsets, -1))
+        y = sum(pointwise(part, weight) for part, weight in parts)
+        # before the graph, a joint receives the bias once from every neighbour
+        received = adjacency.sum(1) if self.order == "pre" else jnp.ones(adjacency.shape[:2])
+        shift = bias.reshape(subsets, -1).T @ received  # (D, V)
+        return y + shift.astype(y.dtype)[:, None, None]
+
+    def adjacency(self) -> jax.Array:
+        """(K, V, V), as far as it is learned by now; the column is the output joint."""
+        fixed = jnp.asarray(self.graph())
+        if choose("topology", self.topology, TOPOLOGIES) == "importance":
+            return fixed * self.param("importance", nn.initializers.ones, fixed.shape)
+        if self.topology == "offset":
+            return fixed + self.param("offset", _nearly_zero, fixed.shape)
+        free = self.param("adjacency", lambda _: fixed)
+        if self.topology == "free":
+            return free
+        length = jnp.sqrt(jnp.square(free).sum(1, keepdims=True) + 1e-30)  # of a zero column: 0
+        return free / (length + 1e-4)
+
+
+class GCN(nn.Module):
+    """Graph unit: GraphConv, batch norm, perhaps a residual, ReLU. Attributes as of `GraphConv`."""
+
+    features: int
+    graph: Callable[[], np.ndarray]
+    topology: str
+    order: str
+    initial: str
+    residual: bool
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(C, B, T, V) -> (D, B, T, V)."""
+        conv = GraphConv(
+            self.features, self.graph, self.topology, self.order, self.initial, name="graph"
+        )
+        scale = start(self.initial, 1).get("scale_init", nn.initializers.ones)
+        if self.initial == "kaiming":
+            scale = nn.initializers.constant(1e-6)
+        y = BatchNorm(axis=0, scale_init=scale, name="bn")(conv(x), train=train)
+        if not self.residual:
+            return nn.relu(y)
+        if x.shape[0] != self.features:
+            down = ConvNorm(self.features, **start(self.initial, x.shape[0]), name="down")
+            x = down(x, train=train)
+        return nn.relu(x + y)
+
+
+class MultiScaleTCN(nn.Module):
+    """ST-GCN++'s temporal unit: six branches side by side, mixed by a 1x1 convolution.
+
+    Four are 3-frame convolutions of dilation 1 to 4, one a max pool, one a strided 1x1. Each is
+    D // 6 wide, the first takes the remainder.
+    """
+
+    features: int
+    stride: int = 1
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
+        narrow = self.features // 6
+        wide = self.features - 5 * narrow
+        opening = start("torch", x.shape[0])
+        first = nn.relu(ConvNorm(wide, **opening, name="open_first")(x, train=train))
+        # the openings of the four branches of equal width are one product
+        others = nn.relu(ConvNorm(4 * narrow, **opening, name="open")(x, train=train))
+        *dilated, peak = jnp.split(others, 4)
+        branches = []
+        for k, y in enumerate([first, *dilated], 1):
+            init = start("torch", 3 * y.shape[0])
+            branches.append(Conv(y.shape[0], 3, self.stride, k, **init, name=f"dilated{k}")(y))
+        branches.append(max_pool(peak, self.stride))
+        branches.append(Conv(narrow, stride=self.stride, **opening, name="direct")(x))
+        y = BatchNorm(axis=0, name="join")(jnp.concatenate(branches), train=train)
+        mix = ConvNorm(self.features, **start("torch", self.features), name="mix")
+        return mix(nn.relu(y), train=train)
+
+
+class Block(nn.Module):
+    """ReLU(TCN(GCN(x)) + residual).
+
+    Attributes:
+      features: D.
+      gcn, tcn: the two units, still without `features` (and `stride`).
+      initial: see `STGCN`.
+      stride: over time.
+      residual: whether there is one; the first block has none.
+      dropout: rate after the temporal unit.
+    """
+
+    features: int
+    gcn: Callable[..., nn.Module]
+    tcn: Callable[..., nn.Module]
+    initial: str
+    stride: int = 1
+    residual: bool = True
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
+        y = self.gcn(self.features, name="gcn")(x, train=train)
+        y = self.tcn(self.features, stride=self.stride, name="tcn")(y, train=train)
+        y = nn.Dropout(self.dropout, deterministic=not train)(y)
+        if not self.residual:
+            return nn.relu(y)
+        if x.shape[0] != self.features or self.stride > 1:
+            init = start(self.initial, x.shape[0])
+            shortcut = ConvNorm(self.features, stride=self.stride, **init, name="residual")
+            x = shortcut(x, train=train)
+        return nn.relu(x + y)
+
+
+class STGCN(nn.Module):
+    """ST-GCN backbone; the defaults are PYSKL's ST-GCN.
+
+    Attributes:
+      layout: of the joints; V and the graph follow from it.
+      num_person: M bodies a clip.
+      dtype: of activations and products; float32 or bfloat16.
+      width: D of the first block.
+      depth: number of blocks.
+      grow: blocks, counted from 1, that double D and halve the frames.
+      last_width: D of the last block; 0 = as it has grown.
+      graph: subsets of edges: ``distance`` to the centre (itself and equally far, nearer, farther,
+        normalised together), ``direction`` (itself, inward, outward, each normalised alone) or
+        ``identity``, three times no edge.
+      topology: what of the graph each block learns: ``importance``, a factor of every edge;
+        ``offset``, a term; ``free``, all of it; ``unit``, all of it with columns of length 1.
+      order: the 1x1 convolution comes ``pre`` or ``post`` the graph, or ``each`` subset has its own
+        after it; they differ in their biases.
+      residual: whether the graph unit has one of its own.
+      kernel_size: frames of the temporal convolution.
+      multi_scale: ST-GCN++'s temporal unit instead of that convolution.
+      data_norm: order of the input norm, ``VC`` (persons share it) or ``MVC``.
+      dropout: rate after the temporal unit of all blocks but the first.
+      initial: values: ``torch``, the framework's own; ``normal``, N(0, 0.02); ``kaiming``,
+        as CTR-GCN and 2s-AGCN.
+    """
+
+    layout: Layout
+    num_person: int
+    dtype: jnp.dtype = jnp.float32
+    width: int = 64
+    depth: int = 10
+    grow: tuple[int, ...] = (5, 8)
+    last_width: int = 0
+    graph: str = "distance"
+    topology: str = "importance"
+    order: str = "pre"
+    residual: bool = False
+    kernel_size: int = 9
+    multi_scale: bool = False
+    data_norm: str = "VC"
+    dropout: float = 0.0
+    initial: str = "torch"
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> Features:
+        """(N, M, T, V, C) -> Features; taps are the outputs of all blocks, in order.
+
+        Raises:
+          ConfigError: M or V is not what the model was built for, or an unknown choice.
+        """
+        check_input(x, self.layout, self.num_person)
+        choose("order", self.order, ORDERS)
+        choose("initial", self.initial, INITIALS)
+        graph = partial(GRAPHS[choose("graph", self.graph, GRAPHS)], self.layout)
+        gcn = partial(
+            GCN, graph=graph, topology=self.topology, order=self.order, initial=self.initial,
+            residual=self.residual,
+        )  # fmt: skip
+
+        wide = jnp.promote_types(self.dtype, jnp.float32)  # metres do not fit bfloat16
+        scale = start(self.initial, 1).get("scale_init", nn.initializers.ones)
+        x = DataNorm(self.data_norm, scale, name="data_bn")(x.astype(wide), train=train)
+        x = to_bodies(x).astype(self.dtype)
+        width, outputs = self.width, []
+        for i in range(1, self.depth + 1):
+            grow = i in self.grow
+            width *= 1 + grow
+            if i == self.depth and self.last_width:
+                width = self.last_width
+            init = start(self.initial, self.kernel_size * width)
+            tcn = partial(ConvNorm, kernel_size=self.kernel_size, **init)
+            tcn = MultiScaleTCN if self.multi_scale else tcn
+            dropout = self.dropout if i > 1 else 0.0
+            block = Block(width, gcn, tcn, self.initial, 1 + grow, i > 1, dropout, name=f"block{i}")
+            x = block(x, train=train)
+            outputs.append(x)
+        return features(outputs, self.num_person)
+
+
+def _nearly_zero(key, shape, dtype=jnp.float32):
+    return jax.random.uniform(key, shape, dtype, -1e-6, 1e-6)
