@@ -4,6 +4,8 @@
 by a line here.
 """
 
+import pathlib
+
 import numpy as np
 
 from skeljax import presets
@@ -20,6 +22,7 @@ METHODS = {
     "finetune": {},
     "brl": {"ratio": 0.25},
     "frhead": {"embed_dim": 24},
+    "lst": {"encoder": "hash", "descriptions": str(pathlib.Path(__file__).with_name("tiny.toml"))},
 }
 
 

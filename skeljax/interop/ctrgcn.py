@@ -41,6 +41,21 @@ def official(path: str) -> tuple[str, ...] | None:
     return {"backbone/data_bn/bn": ("data_bn",), "head": ("fc:linear",)}.get(path)
 
 
+_LST = {
+    "scale": ("logit_scale",),
+    "text_heads/whole": ("linear_head:linear",),
+    "text_heads/head": ("part_list.0:linear",),
+    "text_heads/hand": ("part_list.1:linear",),
+    "text_heads/foot": ("part_list.2:linear",),
+    "text_heads/hip": ("part_list.3:linear",),
+}
+
+
+def lst(path: str) -> tuple[str, ...] | None:
+    """LST's: the authors' CTR-GCN and the heads for text (named after the encoder, see aliases)."""
+    return _LST.get(path) or official(path)
+
+
 def pyskl(path: str) -> tuple[str, ...] | None:
     """The same for PYSKL's and BRL's code."""
     if block := re.fullmatch(r"backbone/block(\d+)/(.*)", path):

@@ -77,13 +77,18 @@ FAMILIES: dict[str, Callable[..., tuple[str, ...] | None]] = {
     "skelemixclr": contrastive.skelemixclr,
     "msg3d": msg3d.pyskl,
     "frhead": frhead.head,  # the head alone
+    "ctrgcn_lst": ctrgcn.lst,
 }
 # families whose names also depend on a size of the model -> how it is read off the variables
 _SIZES = {"hdgcn": hdgcn.levels, "infogcn": infogcn.heads}
 
 _LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
-# the same tensor under another name: data parallel training, mmaction2 1.x
-_ALIASES = ((re.compile(r"^module\."), ""), (re.compile(r"^cls_head\.fc\."), "cls_head.fc_cls."))
+# the same tensor under another name: data parallel training, mmaction2 1.x, LST's text encoders
+_ALIASES = (
+    (re.compile(r"^module\."), ""),
+    (re.compile(r"^cls_head\.fc\."), "cls_head.fc_cls."),
+    (re.compile(r"^linear_head\.[^.]+\.(?=weight|bias)"), "linear_head."),
+)
 # not weights: step counters of batch norms, and graphs where no variable learns them
 _COUNTER = re.compile(r"(^|\.)num_batches_tracked$")
 _GRAPH = re.compile(r"(^|\.)A$")

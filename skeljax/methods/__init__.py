@@ -6,6 +6,7 @@ from skeljax.methods.crosclr import CrosSCLR
 from skeljax.methods.frhead import FRHead
 from skeljax.methods.infogcn import InfoGCN
 from skeljax.methods.linear import CrosLinear, FineTune, LinearProbe
+from skeljax.methods.lst import Lst
 from skeljax.methods.protogcn import ProtoGCN
 from skeljax.methods.skelemixclr import SkeleMixCLR
 from skeljax.methods.skeletonclr import SkeletonCLR
@@ -23,6 +24,7 @@ METHODS = {
     "finetune": FineTune,
     "infogcn": InfoGCN,
     "protogcn": ProtoGCN,
+    "lst": Lst,
 }
 
 __all__ = ["METHODS", "Facts", "Method"]
