@@ -10,7 +10,7 @@ import runs
 import tiny
 
 
-@pytest.fixture(scope="module", params=tiny.METHODS)
+@pytest.fixture(scope="module")
 def whole(request, tmp_path_factory):
     """(method, dataset, workdir, seconds from the headline to the end) of an undisturbed run."""
     folder = tmp_path_factory.mktemp(request.param)
@@ -51,15 +51,22 @@ def _results(rows):
     return [(row["step"], row["test/top1"]) for row in rows if "test/top1" in row]
 
 
+every_method = pytest.mark.parametrize("whole", tiny.methods(), indirect=True)
+of_the_trainer = pytest.mark.parametrize("whole", ["supervised"], indirect=True)
+
+
+@every_method
 def test_killed_twice(whole, tmp_path):
     _kill_often(whole, tmp_path / "killed", 2)
 
 
 @pytest.mark.slow
+@every_method
 def test_killed_twenty_times(whole, tmp_path):
     _kill_often(whole, tmp_path / "killed", 20)
 
 
+@of_the_trainer
 def test_sigterm_saves_and_leaves_with_0(whole, tmp_path):
     method, data, expected, _ = whole
     process = runs.start(runs.command(method, data, tmp_path / "run"))
@@ -72,6 +79,7 @@ def test_sigterm_saves_and_leaves_with_0(whole, tmp_path):
     assert runs.largest_difference(runs.variables(tmp_path / "run"), runs.variables(expected)) == 0
 
 
+@of_the_trainer
 def test_sigterm_before_the_first_step_leaves_at_once(whole, tmp_path):
     method, data, _, _ = whole
     process = runs.start(runs.command(method, data, tmp_path / "run", "--compile_cache", "none"))
@@ -80,6 +88,7 @@ def test_sigterm_before_the_first_step_leaves_at_once(whole, tmp_path):
     runs.finish(process, timeout=30)
 
 
+@of_the_trainer
 def test_another_config_in_the_same_folder_is_refused(whole):
     method, data, workdir, _ = whole
     process = runs.start(runs.command(method, data, workdir, "--config.optim.base_lr=0.5"))

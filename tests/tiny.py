@@ -1,12 +1,13 @@
 """A dataset and configs small enough to train in seconds, for the tests of the trainer.
 
 `METHODS` names the methods that the device, process and resume tests run over: a new method joins
-by a line here.
+by a line here. Those whose state is like another's run by name only (`-m slow`).
 """
 
 import pathlib
 
 import numpy as np
+import pytest
 
 from skeljax import presets
 from skeljax.data.store import Store
@@ -24,6 +25,13 @@ METHODS = {
     "frhead": {"embed_dim": 24},
     "lst": {"encoder": "hash", "descriptions": str(pathlib.Path(__file__).with_name("tiny.toml"))},
 }
+
+LIKE_OTHERS = {"skeletonclr", "linear", "finetune"}
+
+
+def methods(slow: set[str] = LIKE_OTHERS) -> list:
+    """All methods as test parameters; `slow` ones are left out of the quick suite."""
+    return [pytest.param(m, marks=[pytest.mark.slow] if m in slow else []) for m in METHODS]
 
 
 def clips(count: int, *, first: int = 0, layout: str = "ucla20", classes: int = 4) -> list[Clip]:
