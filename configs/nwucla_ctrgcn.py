@@ -3,11 +3,10 @@
     skeljax prepare nw_ucla --source all_sqe.zip
     python -m skeljax.main --config configs/nwucla_ctrgcn.py:joint --workdir runs/nwucla_joint
 
-After the colon: a stream, or `row` for four and their fusion by .6 .6 .4 .4; and `published` (65
-epochs of 5 passes; its authors report 94.6 for the joint stream) or `cpu`: what two cores finish in
-half an hour. Width and frames are halved, which makes a step four times cheaper, so that 100 passes
-fit; a network of full width gets 32 in that time and still underfits then (85 % of its training
-clips, 87 % of the test).
+After the colon: a stream, and `published` (65 epochs of 5 passes; its authors report 94.6 for the
+joint stream) or `cpu`: what two cores finish in under an hour. Width and frames are halved, which
+makes a step four times cheaper, so that 150 passes fit. Ours, joint, `cpu`, last epoch: 93.53. After
+100 passes it is 90.3, and a network of full width, for which that time gives 32, comes to 87.1.
 """
 
 from skeljax import fuse, presets
@@ -35,7 +34,7 @@ def get_config(text: str = ""):
         config.optim.schedule.warmup_epochs = 5
         config.optim.schedule.milestones = (50,)
     else:
-        config.train.epochs = 100
+        config.train.epochs = 150
         config.train.validate_every = 5
         config.model.width = 32
         config.recipe.frames = 26

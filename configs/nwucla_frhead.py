@@ -33,7 +33,7 @@ def get_config(text: str = ""):
     config.train.test_best = True
     if chosen["scale"] == "cpu":
         config.scale = "cpu"
-        config.train.epochs = 100
+        config.train.epochs = 150
         config.train.validate_every = 5
         config.model.width = 32
         config.recipe.frames = 26
