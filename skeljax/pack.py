@@ -62,17 +62,83 @@ def pack(folder, layout: str, out, *, prepare: str = "none", allow_missing: bool
     return stores
 
 
+def pack_pickle(path, layout: str, out, *, prepare: str = "none", protocol: str = "") -> dict:
+    """A PYSKL annotation pickle (UCF101, HMDB51, FineGYM, NTU's 2-D ones ...) to ``OUT/train.npz``
+    and ``OUT/test.npz``; of every frame the first two bodies, as PYSKL's GCNs take them.
+
+    Args:
+      protocol: which of its splits, where there are several: ``xsub`` for xsub_train and xsub_val,
+        ``1`` for train1 and test1.
+
+    Returns:
+      Stores by split.
+
+    Raises:
+      DataError: no such pickle, or annotations that cannot be read.
+      ConfigError: no such protocol, layout or preparation.
+    """
+    from skeljax.data.store import Store
+    from skeljax.errors import choose
+    from skeljax.layouts import get_layout
+    from skeljax.readers import exchange
+
+    splits, annotations = exchange.read_pyskl(path)
+    if layout.endswith(".toml"):
+        layout = str(pathlib.Path(layout).expanduser().resolve())
+    name = get_layout(layout).name
+    labels = [int(one.get("label", -1)) for one in annotations.values()]
+    if min(labels, default=-1) < 0:
+        raise DataError("annotations without a label, or none at all", where=path)
+    p = protocol
+    forms = {
+        "train": (f"{p}_train", f"train{p}"),
+        "test": (f"{p}_val", f"{p}_test", f"test{p}", f"val{p}"),
+    }
+    stores = {}
+    for part, names in forms.items():
+        key = next((one for one in names if one in splits), names[-1])
+        listed = splits[choose("split", key, splits, where=str(path))]
+        gone = [one for one in listed if one not in annotations]
+        if gone:
+            raise DataError(
+                f"{len(gone):,} names of split {key} have no annotation", where=path,
+                found=", ".join(gone[:5]),
+            )  # fmt: skip
+        clips = (exchange.pyskl_clip(annotations[one], name, path) for one in listed)
+        stores[part] = Store.from_clips(
+            clips,
+            layout=layout,
+            classes=[f"class {i}" for i in range(max(labels) + 1)],
+            prepare=prepare,
+            num_person=2,
+            dataset=pathlib.Path(path).stem,
+            split=part,
+        )
+    for part, store in stores.items():
+        store.save(pathlib.Path(out).expanduser() / f"{part}.npz")
+    return stores
+
+
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="skeljax pack", description=__doc__.splitlines()[0])
-    parser.add_argument("folder", help="holds labels.csv and one .npy or .npz a clip")
+    parser.add_argument(
+        "folder", help="holds labels.csv and one .npy or .npz a clip; or PYSKL's .pkl"
+    )
     parser.add_argument("--layout", required=True, help="name or TOML file of the joints")
     parser.add_argument("--out", required=True, help="folder for the packed splits")
     parser.add_argument("--prepare", default="none", help="whole-clip preparation, such as unit")
     parser.add_argument("--allow-missing", action="store_true", help="leave bad clips out")
+    parser.add_argument("--protocol", default="", help="of a .pkl: xsub, xview, 1, 2 ...")
     args = parser.parse_args(argv)
-    stores = pack(
-        args.folder, args.layout, args.out, prepare=args.prepare, allow_missing=args.allow_missing
-    )
+    if args.folder.endswith(".pkl"):
+        stores = pack_pickle(
+            args.folder, args.layout, args.out, prepare=args.prepare, protocol=args.protocol
+        )
+    else:
+        stores = pack(
+            args.folder, args.layout, args.out,
+            prepare=args.prepare, allow_missing=args.allow_missing,
+        )  # fmt: skip
     for split, store in stores.items():
         print(f"{len(store):,} clips of {len(store.classes)} classes in {args.out}/{split}.npz")
     print(f"look at them:  skeljax check {args.out}")

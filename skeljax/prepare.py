@@ -90,11 +90,12 @@ def summary(builder) -> str:
     info = builder.info
     rows = [("split", "clips", "classes", "clips/class", "frames/clip", "bodies")]
     for split, about in info.splits.items():
-        examples = list(builder.as_data_source(split=split))
         counts = [0] * info.features["label"].num_classes
-        for example in examples:
+        bodies, frames = set(), set()
+        for example in builder.as_data_source(split=split):  # one by one: NTU 120 is 4 GB
             counts[example["label"]] += 1
-        bodies, frames = zip(*(example["keypoints"].shape[:2] for example in examples))
+            bodies.add(example["keypoints"].shape[0])
+            frames.add(example["keypoints"].shape[1])
         spread = [f"{min(each)}-{max(each)}" for each in (counts, frames, bodies)]
         rows.append((split, f"{about.num_examples:,}", f"{sum(map(bool, counts))}", *spread))
     widths = [max(map(len, column)) for column in zip(*rows)]

@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import re
 import subprocess
 import sys
 import zipfile
@@ -126,9 +127,12 @@ def test_clips_are_the_cleaned_recordings_in_list_order(built, raw, cleaning):
         assert clip["subject"] == int(name[9:12]) and clip["camera"] == int(name[5:8])
 
 
-def test_an_incomplete_set_is_refused_and_counted(raw, tmp_path):
+def test_an_incomplete_set_is_refused_and_counted(raw, tmp_path, capsys):
     with pytest.raises(DataError, match=r"56,\d{3} clips missing[^$]*56,578 clips"):
         prepare("ntu60/xsub", [raw], tmp_path)
+    assert re.search(
+        r"of 56,578 usable clips, 56,\d{3} not found; the 302", capsys.readouterr().err
+    )
     assert not list((tmp_path / "ntu60").glob("xsub/1*"))
 
 

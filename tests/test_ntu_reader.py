@@ -122,6 +122,20 @@ def test_folders_zips_and_damaged_members(tmp_path):
     assert len(faults) == 1 and NAME in str(faults[0])
 
 
+def test_a_zip_beside_its_unpacked_folder_is_taken_once(tmp_path):
+    folder = tmp_path / "nturgb+d_skeletons"
+    folder.mkdir()
+    with zipfile.ZipFile(tmp_path / ntu.ARCHIVES[0], "w") as archive:
+        for i in (1, 2):
+            name = f"S001C001P001R001A00{i}.skeleton"
+            archive.writestr(name, fake_ntu.person(i, frames=1))
+            (folder / name).write_bytes(fake_ntu.person(i, frames=1))
+    (folder / f"{NAME}.skeleton").write_bytes(fake_ntu.person(3, frames=1))
+    files = ntu.files(tmp_path)
+    assert [file.stem[-1] for file in files] == ["1", "2", "7"]
+    assert [file.member is None for file in files] == [False, False, True]
+
+
 def test_a_zip_bomb_is_not_unpacked(tmp_path):
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(f"{NAME}.skeleton", bytes(70 << 20))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 import numpy as np
 import tensorflow_datasets as tfds
 
+from skeljax.datasets.in_order import in_order
 from skeljax.errors import DataError
 from skeljax.layouts import Layout
 from skeljax.progress import progress
@@ -40,6 +41,10 @@ class SkeletonBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         self.source = [pathlib.Path(path) for path in source]
         self.allow_missing = allow_missing
         super().__init__(file_format=file_format, **kwargs)
+
+    def _download_and_prepare(self, *args, **kwargs) -> None:
+        with in_order():
+            super()._download_and_prepare(*args, **kwargs)
 
     def skeleton_info(
         self,

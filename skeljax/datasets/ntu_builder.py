@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import tensorflow_datasets as tfds
@@ -70,7 +71,14 @@ class NtuBuilder(SkeletonBuilder, skip_registration=True):
                 if name in there:
                     faults.append(f"{name} is in more than one source; the first is taken")
                 there.setdefault(name, load)
-        ignored = {*ntu_names.recorded("ntu120")} - {*ntu_names.available(self.name)}
+        usable, known = ntu_names.available(self.name), ntu_names.missing(self.name)
+        here = sum(name in there for name in usable)
+        print(
+            f"{self.name}: {here:,} of {len(usable):,} usable clips, {len(usable) - here:,} not "
+            f"found; the {len(known):,} on the owners' list of missing skeletons are left out",
+            file=sys.stderr,
+        )
+        ignored = {*ntu_names.recorded("ntu120")} - {*usable}
         return self.checked_splits(there, faults, names, lambda name: there[name](name), ignored)
 
     def _manual(self, dl_manager) -> pathlib.Path:

@@ -199,9 +199,9 @@ def array_in_npz(path, name: str) -> np.ndarray:
             begin = info.header_offset + 30 + int.from_bytes(local[26:28], "little")
             begin += int.from_bytes(local[28:30], "little")
         return np.memmap(path, dtype, "r", begin + skipped, shape)
-    except (OSError, ValueError, KeyError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged header may fail in Python's own parser
         raise DataError(
-            f"cannot read the array {name!r}", where=path, found=error,
+            f"cannot read the array {name!r}", where=path, found=f"{type(error).__name__}: {error}",
             expected="an .npz of CTR-GCN: x_train, y_train, x_test, y_test",
         ) from None  # fmt: skip
 
@@ -220,8 +220,9 @@ def read_stgcn(folder, layout: str, suffix: str = ".skeleton") -> dict[str, Call
         path = folder / f"{part}_data.npy"
         try:
             x = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise DataError("cannot read the array", where=path, found=error) from None
+        except Exception as error:  # a damaged header may fail in Python's own parser
+            found = f"{type(error).__name__}: {error}"
+            raise DataError("cannot read the array", where=path, found=found) from None
         found = safe_pickle.load(folder / f"{part}_label.pkl")
         try:
             names, labels = found

@@ -100,7 +100,7 @@ def raw_files(
 
     Args:
       source: a zip; a folder of such files; or a folder that holds some of `folders` with them in
-        it, or some of `archives`.
+        it, or some of `archives`. What one place has is not taken again from the next.
       suffix: for example ``.json``.
       folders: where inside `source` the files may lie.
       archives: names of zips that may lie there instead.
@@ -113,16 +113,21 @@ def raw_files(
         raise DataError("the source does not exist", where=source, do="check the path of --source")
     if source.is_file():
         return _in_zip(source, suffix)
-    found = []
+    found: dict[str, list[RawFile]] = {}  # by name: a zip often lies beside its unpacked folder
     for folder in (source, *(source / name for name in folders)):
-        here = sorted(path for path in folder.glob(f"*{suffix}") if _wanted(path.name, suffix))
-        found += [RawFile(str(path)) for path in here]
+        paths = sorted(path for path in folder.glob(f"*{suffix}") if _wanted(path.name, suffix))
+        here = [RawFile(str(path)) for path in paths]
         if not here:
             for archive in archives:
                 if (folder / archive).is_file():
-                    found += _in_zip(folder / archive, suffix)
+                    here += _in_zip(folder / archive, suffix)
+        new: dict[str, list[RawFile]] = {}
+        for file in here:
+            if file.stem not in found:
+                new.setdefault(file.stem, []).append(file)
+        found |= new
     if found:
-        return found
+        return [file for files in found.values() for file in files]
     entries = sorted(path.name for path in source.iterdir())
     raise DataError(
         f"no {suffix} files in the source",
