@@ -121,3 +121,11 @@ def test_hold_out_refuses_what_cannot_be_divided():
         hold_out(store([1] * 8), "subject", 0.2, seed=0)
     with pytest.raises(ConfigError, match="unknown column 'camera'"):
         hold_out(store([1] * 8), "camera", 0.2, seed=0)
+
+
+def test_the_tail_is_a_third_of_all_classes_also_where_the_last_have_no_clip():
+    labels = np.repeat([0, 1, 2, 3, 4], [12, 8, 6, 3, 3])  # K = 6: the tail is 4 and 5
+    order = epoch_order(
+        0, 0, len(labels), 1, sampler="class_specific", labels=labels, num_classes=6
+    )
+    assert np.bincount(labels[order.ravel()], minlength=6).tolist() == [12, 8, 6, 3, 12, 0]
