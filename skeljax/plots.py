@@ -102,6 +102,31 @@ def changes(names: Sequence[str], values, label: str) -> Figure:
     return figure
 
 
+def calibration(confidence, accuracy, count) -> Figure:
+    """Accuracy against confidence in bins of it, of `metrics.reliability`, and the clips in each.
+
+    A calibrated network lies on the diagonal; bars below it are overconfident.
+    """
+    bins = len(count)
+    middle, there = (np.arange(bins) + 0.5) / bins, np.asarray(count) > 0
+    figure, (ax, below) = _axes(8, 3.4, columns=2)
+    ax.plot([0, 100], [0, 100], color=_GREY, linewidth=1)
+    ax.bar(100 * middle[there], 100 * np.asarray(accuracy)[there], width=90 / bins, color=_BLUE)
+    ax.plot(
+        100 * np.asarray(confidence)[there], 100 * np.asarray(accuracy)[there],
+        "o", color=_ORANGE, markersize=4,
+    )  # fmt: skip
+    ax.set_xlim(0, 100)
+    ax.set_ylim(0, 104)
+    ax.set_ylabel("accuracy, %")
+    below.bar(100 * middle, count, width=90 / bins, color=_GREY)
+    below.set_xlim(0, 100)
+    below.set_ylabel("clips")
+    for axes in (ax, below):
+        axes.set_xlabel("confidence, %")
+    return figure
+
+
 def curve(rows: Sequence[Mapping[str, float]]) -> Figure:
     """Loss and accuracy over epochs, from the lines of a metrics.jsonl.
 

@@ -40,7 +40,8 @@ def test_every_config_builds(path):
     from skeljax.data.recipes import device_data
 
     config = _load(path).get_config()
-    layout = "ucla20" if config.data.dataset == "nw_ucla" else "ntu25"
+    dataset = config.data.dataset.partition("/")[0]
+    layout = {"nw_ucla": "ucla20", "kinetics_skeleton": "coco17"}.get(dataset, "ntu25")
     store = tiny.store(8, layout=layout)
     facts = job.training_facts(config, store, 1)
     built = job.build(config, facts)

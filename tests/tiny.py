@@ -13,6 +13,7 @@ from skeljax.readers import Clip
 
 METHODS = {
     "supervised": {},
+    "brl": {"ratio": 0.25},
     "frhead": {"embed_dim": 24},
 }
 

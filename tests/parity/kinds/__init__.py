@@ -2,6 +2,7 @@
 
 from parity.kinds import (
     augment,
+    brl,
     feeder,
     frhead,
     graph,
@@ -17,6 +18,7 @@ KINDS = {
     **metric.KINDS,
     **graph.KINDS,
     **augment.KINDS,
+    **brl.KINDS,
     **transform.KINDS,
     **feeder.KINDS,
     **lists.KINDS,
