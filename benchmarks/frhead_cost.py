@@ -5,7 +5,8 @@
 A step is forward, loss, backward and SGD with Nesterov momentum, on random clips in memory. The
 steps with and without the head take turns, so that a busy machine slows both alike; reported are
 the minima over all rounds, of the wall clock and of the processor time of all threads (the steadier
-of the two on a shared CPU; meaningless on an accelerator), and their ratio.
+of the two on a shared CPU; meaningless on an accelerator), and their ratio. FLOPs are those of the
+program before XLA changes it; ``--rounds 0`` compiles nothing and tells these alone.
 """
 
 from __future__ import annotations
@@ -30,8 +31,11 @@ from skeljax.models import BACKBONES
 SHAPES = {"nw_ucla": ("ucla20", 1, 52, 10), "ntu60": ("ntu25", 2, 64, 60)}
 
 
-def build(name: str, shape: str, backbone: str, batch: int):
-    """(run one step and wait, FLOPs of the step, FLOPs of a prediction) of a method."""
+def build(name: str, shape: str, backbone: str, batch: int, compiled: bool):
+    """(run one step and wait, FLOPs of the step, FLOPs of a prediction) of a method.
+
+    Without `compiled` there is nothing to run.
+    """
     layout_name, bodies, frames, classes = SHAPES[shape]
     layout = get_layout(layout_name)
     net = BACKBONES[backbone](layout=layout, num_person=bodies)
@@ -58,24 +62,32 @@ def build(name: str, shape: str, backbone: str, batch: int):
         moves, opt = optimizer.update(grads, opt, params)
         return optax.apply_updates(params, moves), extra, opt
 
-    params, extra = jax.jit(method.init)(init_key, given)
-    state = params, extra, optimizer.init(params)
-    test = jax.jit(method.predict).lower(params, extra, given).cost_analysis()
-    compiled = jax.jit(step, donate_argnums=0).lower(state, given).compile()
+    def start():
+        params, extra = method.init(init_key, given)
+        return params, extra, optimizer.init(params)
+
+    state = jax.eval_shape(start)
+    test = jax.jit(method.predict).lower(*state[:2], given).cost_analysis()["flops"]
+    program = jax.jit(step, donate_argnums=0).lower(state, given)
+    flops = program.cost_analysis()["flops"]
+    if not compiled:
+        return None, flops, test
+    state, program = jax.jit(start)(), program.compile()
 
     def run():
         nonlocal state
-        state = jax.block_until_ready(compiled(state, given))
+        state = jax.block_until_ready(program(state, given))
 
-    return run, compiled.cost_analysis()["flops"], test["flops"]
+    return run, flops, test
 
 
 def measure(shape: str, backbone: str, batch: int, rounds: int) -> dict:
     """Milliseconds a step, and FLOPs, of either method; and their ratios."""
     names = ("supervised", "frhead")
-    steps, flops, test_flops = zip(*(build(name, shape, backbone, batch) for name in names))
+    made = [build(name, shape, backbone, batch, rounds > 0) for name in names]
+    steps, flops, test_flops = zip(*made)
     times = {name: [] for name in names}
-    for round_ in range(rounds + 1):
+    for round_ in range(rounds + 1 if rounds else 0):
         for name, step in zip(names, steps):
             start = time.perf_counter(), time.process_time()
             step()
@@ -83,14 +95,12 @@ def measure(shape: str, backbone: str, batch: int, rounds: int) -> dict:
             if round_:  # the first warms up
                 times[name].append(took)
     found = {
-        name: {
-            "ms": 1000 * min(wall for wall, _ in times[name]),
-            "cpu_ms": 1000 * min(cpu for _, cpu in times[name]),
-            "flops": flops[i],
-            "predict_flops": test_flops[i],
-        }
-        for i, name in enumerate(names)
+        name: {"flops": flops[i], "predict_flops": test_flops[i]} for i, name in enumerate(names)
     }
+    for name, took in times.items():
+        if took:
+            wall, cpu = (1000 * min(each) for each in zip(*took))
+            found[name] |= {"ms": wall, "cpu_ms": cpu}
     plain, head = found.values()
     return {**found, "ratio": {key: head[key] / plain[key] for key in plain}}
 

@@ -286,6 +286,7 @@ def clip_order(config, store, epoch: int) -> np.ndarray:
         repeat=config.data.repeat,
         sampler=config.data.sampler,
         labels=store.label,
+        num_classes=len(store.classes),
     )
 
 

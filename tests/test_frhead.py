@@ -21,6 +21,7 @@ from skeljax.losses.refinement import VERSIONS, outcome, term
 from skeljax.methods import METHODS
 from skeljax.methods.frhead import Levels
 from skeljax.models import BACKBONES
+from skeljax.sharding import make_mesh, replicated, split
 
 quickly = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
@@ -104,6 +105,23 @@ def test_the_gradient_is_finite_where_no_clip_is_ambiguous():
 
     gradient = gradient(x)
     assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0
+
+
+def test_prototypes_move_with_the_global_batch():
+    """Class 2 has its true positive on the second device; class 0 has them on the first."""
+    x, prototypes, logits = _batch()
+    want = _by_the_clip(x, prototypes, logits, "V1", True, 0.0)
+    mesh = make_mesh("2")
+
+    @partial(quickly, out_shardings=replicated(mesh))
+    def step(x, logits, label):
+        return term(x, prototypes, outcome(logits, label))
+
+    loss, after = step(*jax.device_put((x, logits, LABEL), split(mesh)))
+    np.testing.assert_allclose(loss, want[0], rtol=1e-5)
+    np.testing.assert_allclose(after, want[1], rtol=1e-5, atol=1e-6)
+    on_each = [np.asarray(shard.data) for shard in after.addressable_shards]
+    assert len(on_each) == 2 and (on_each[0] == on_each[1]).all()
 
 
 def _method(name="frhead", classes=4, depth=3, grow=(3,), **arguments):

@@ -49,6 +49,7 @@ def epoch_order(
     sampler: str = "uniform",
     labels: np.ndarray | None = None,
     drop_last: bool = True,
+    num_classes: int = 0,
 ) -> np.ndarray:
     """The clips of one epoch.
 
@@ -58,6 +59,8 @@ def epoch_order(
       repeat: copies of every clip, shuffled together.
       sampler: one of SAMPLERS; all but ``uniform`` need labels (n,).
       drop_last: leave out the last incomplete batch; else fill it from the epoch's start.
+      num_classes: K, where the last classes may have no clip: the thirds of ``class_specific`` are
+        thirds of all classes. 0 = as many as the labels name.
 
     Returns:
       (steps, N) int32; `steps` is the same in every epoch.
@@ -71,7 +74,7 @@ def epoch_order(
     elif labels is None or min(labels) < 0:
         raise ConfigError(f"sampler {sampler!r} needs a label for every clip")
     rng = np.random.default_rng([seed, epoch])
-    counts = np.bincount(labels)
+    counts = np.bincount(labels, minlength=num_classes)
     multiplier = SAMPLERS[sampler](counts) * repeat
     parts = []
     for label, draws in enumerate(draws_per_class(counts, multiplier)):

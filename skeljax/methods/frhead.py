@@ -84,6 +84,11 @@ class FRHead(Supervised):
     logits and a hard label.
 
     Attributes:
+      net: the backbone, `x (N, M, T, V, C) -> Features`.
+      facts: of the data.
+      loss: of config.loss; cross entropy if None.
+      label_smoothing: share of the target spread evenly over the K classes.
+      head_std: of the classifier's initial weights; 0 = CTR-GCN's sqrt(2 / K), PYSKL takes 0.01.
       version: of the contrastive term: V0, V1 (the paper's), V2, NO FN, NO FP, NO FN & FP.
       w_cl_loss: weight of the contrastive terms beside the loss of the classifier.
       level_weights: of the taps, the deepest last; with fewer taps the last weights hold.

@@ -41,7 +41,7 @@ def mixed_pairs(given):
             order.remove(clip)
             own.append(clip)
     assert len(own) == len(given["partner"])
-    return np.array(own), given["partner"]
+    return np.array(own, int), given["partner"].astype(int)
 
 
 def pair_labels(method, given, own, partner):
@@ -50,7 +50,8 @@ def pair_labels(method, given, own, partner):
     other = label.copy()
     other[own] = label[partner]
     with jax.enable_x64(True):
-        return other, np.asarray(method.label_weight(label, other))[own[-1]]
+        share = np.asarray(method.label_weight(label, other))
+    return other, share[own[-1]] if own.size else 0.0
 
 
 def partial_mixup(
