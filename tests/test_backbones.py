@@ -37,7 +37,9 @@ def small(name, layout="hand21", num_person=2, **args):
 def perturbed(net, x, **mode):
     """Variables in which no branch is at rest."""
     shapes = jax.eval_shape(functools.partial(net.init, **mode), jax.random.key(0), x)
-    params = jax.tree.map(lambda leaf: 0.2 * normal(*leaf.shape), shapes["params"])
+    params = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: (path[-1].key == "scale") + 0.3 * normal(*leaf.shape), shapes["params"]
+    )
     stats = jax.tree.map(
         lambda leaf: 0.5 + np.abs(normal(*leaf.shape)), shapes.get("batch_stats", {})
     )
