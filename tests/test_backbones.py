@@ -35,15 +35,14 @@ def small(name, layout="hand21", num_person=2, **args):
 
 
 def perturbed(net, x, **mode):
-    """Variables in which no branch is at rest."""
+    """Variables in which no branch is at rest: scales and variances around 1, the rest around 0."""
+
+    def draw(path, leaf):
+        around = path[-1].key in ("scale", "var")
+        return (np.abs if around else np.asarray)(around + 0.3 * normal(*leaf.shape))
+
     shapes = jax.eval_shape(functools.partial(net.init, **mode), jax.random.key(0), x)
-    params = jax.tree_util.tree_map_with_path(
-        lambda path, leaf: (path[-1].key == "scale") + 0.3 * normal(*leaf.shape), shapes["params"]
-    )
-    stats = jax.tree.map(
-        lambda leaf: 0.5 + np.abs(normal(*leaf.shape)), shapes.get("batch_stats", {})
-    )
-    return {"params": params, "batch_stats": stats}
+    return jax.tree_util.tree_map_with_path(draw, {"batch_stats": {}} | dict(shapes))
 
 
 def started(net, x):
