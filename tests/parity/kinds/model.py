@@ -64,7 +64,9 @@ def train_pass(net, variables, x, y):
     return logits, value, gradient, after
 
 
-def run(given, net, family: str, x, tap: Callable[[int], str], prefix: str = "") -> dict:
+def run(
+    given, net, family: str, x, tap: Callable[[int], str], prefix: str = "", dtype=jnp.float32
+) -> dict:
     """Every result of a model kind; `tap` names the output of the block at a position.
 
     The evaluation runs in float32, as users run it. The training pass runs in float64: at random
@@ -73,17 +75,14 @@ def run(given, net, family: str, x, tap: Callable[[int], str], prefix: str = "")
 
     Args:
       prefix: what the family's names have before those of the case.
+      dtype: of the evaluation.
     """
     variables = load(given, net, family, x, prefix)
-    out, pooled, taps, norms = eval_pass(net, variables, jnp.asarray(x))
-    results = {"eval/out": out, "eval/feat": pooled, "eval/block_norm": norms}
-    results |= {"eval/prob": jax.nn.softmax(out)} | {tap(i): value for i, value in enumerate(taps)}
+    results = evaluate(net, variables, x, tap, dtype)
     if "y" not in given:
         return results
     with jax.enable_x64(True):
-        wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables)
-        exact = net.clone(backbone=net.backbone.clone(dtype=jnp.float64))
-        passed = train_pass(exact, wide, np.asarray(x, np.float64), np.asarray(given["y"]))
+        passed = train_pass(*widen(net, variables, x), np.asarray(given["y"]))
         logits, loss, gradient, after = jax.device_get(passed)
     norms, stats = ({}, {})
     for name, g in state_dict({"params": gradient}, family).items():
@@ -91,6 +90,24 @@ def run(given, net, family: str, x, tap: Callable[[int], str], prefix: str = "")
     for name, value in state_dict({"batch_stats": after}, family).items():
         stats[f"train/after/{name.removeprefix(prefix)}"] = value
     return results | {"train/out": logits, "train/loss": loss} | norms | stats
+
+
+def evaluate(net, variables, x, tap: Callable[[int], str], dtype=jnp.float32) -> dict:
+    """Results of the evaluation."""
+    with jax.enable_x64(dtype == jnp.float64):
+        if dtype == jnp.float64:
+            net, variables, x = widen(net, variables, x)
+        out, pooled, taps, norms = jax.device_get(eval_pass(net, variables, jnp.asarray(x)))
+        results = {"eval/out": out, "eval/feat": pooled, "eval/block_norm": norms}
+        results["eval/prob"] = np.asarray(jax.nn.softmax(out))
+    return results | {tap(i): value for i, value in enumerate(taps)}
+
+
+def widen(net, variables, x):
+    """The three in float64."""
+    wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables)
+    exact = net.clone(backbone=net.backbone.clone(dtype=jnp.float64))
+    return exact, wide, np.asarray(x, np.float64)
 
 
 def load(given, net, family: str, x, prefix: str = "", extra: dict | None = None) -> dict:
@@ -114,7 +131,7 @@ def load(given, net, family: str, x, prefix: str = "", extra: dict | None = None
     return variables
 
 
-def classic_net(name: str, **choices):
+def classic_net(name: str, dtype=jnp.float32, **choices):
     """Handler of a network of CTR-GCN's or FR-Head's code; the family has the backbone's name."""
 
     def handler(
@@ -130,12 +147,12 @@ def classic_net(name: str, **choices):
         assert num_frames in (None, x.shape[2])
         backbone = BACKBONES[name](classic(layout), num_person, **choices)
         net = Classifier(backbone, Linear(num_classes))
-        return run(given, net, name, x, lambda i: f"eval/feat/l{i + 1}_mean_tv")
+        return run(given, net, name, x, lambda i: f"eval/feat/l{i + 1}_mean_tv", dtype=dtype)
 
     return handler
 
 
-def pyskl_net(name: str):
+def pyskl_net(name: str, dtype=jnp.float32):
     """The same for PYSKL's and BRL's code."""
 
     def handler(
@@ -149,7 +166,7 @@ def pyskl_net(name: str):
     ):
         assert graph.mode == "spatial" and given["x"].shape[-1] == in_channels
         net = Classifier(BACKBONES[name](graph.build(), num_person), Linear(num_classes))
-        found = run(given, net, name, given["x"], lambda i: f"eval/feat/stage{i}")
+        found = run(given, net, name, given["x"], lambda i: f"eval/feat/stage{i}", dtype=dtype)
         assert found["eval/feat"].shape[-1] == head_channels
         return found
 
@@ -277,6 +294,8 @@ def stgcn_contrastive(
     return results | {name: value for name, value in parts.items() if name.startswith("train/")}
 
 
+# AAGCN's tanh and sigmoids saturate where random weights make its activations 1e4 and more: then a
+# sign that float32 rounds to the other side (one joint pair in 1e4) turns a whole edge around.
 KINDS = {
     "model/ctrgcn": classic_net("ctrgcn"),
     "model/ctrgcn_pyskl": pyskl_net("ctrgcn_pyskl"),
@@ -284,8 +303,8 @@ KINDS = {
     "model/forward": forward,
     "model/stgcn_contrastive": stgcn_contrastive,
     "model/stgcn_frhead": classic_net("stgcn_frhead"),
-    "model/aagcn": classic_net("aagcn"),
+    "model/aagcn": classic_net("aagcn", jnp.float64),
     "model/msg3d_pyskl": msg3d_pyskl,
     "model/tcagcn": classic_net("tcagcn", unused=True),
-    "model/aagcn_pyskl": pyskl_net("aagcn_pyskl"),
+    "model/aagcn_pyskl": pyskl_net("aagcn_pyskl", jnp.float64),
 }
