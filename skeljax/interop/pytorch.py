@@ -6,7 +6,8 @@ of its module; the rest follows from the leaf:
 
     ours                         PyTorch
     kernel (C, D)                weight (D, C, 1, 1), of a Linear (D, C)
-    kernel (K, C, D)             weight (D, C, K, 1)
+    kernel (K, C, D)             weight (D, C, K, 1), of a Conv1d (D, C, K),
+                                 of a Conv3d over joints' windows (D, C, 1, K, 1)
     scale, bias (D,)             weight, bias (D,)
     mean, var (D,)               running_mean, running_var (D,)
     alpha ()                     alpha (1,)
@@ -41,7 +42,17 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from skeljax.errors import CheckpointError, choose
-from skeljax.interop import ctrgcn, dgstgcn, hdgcn, infogcn, protogcn, stgcn
+from skeljax.interop import (
+    aagcn,
+    ctrgcn,
+    dgstgcn,
+    hdgcn,
+    infogcn,
+    msg3d,
+    protogcn,
+    stgcn,
+    tcagcn,
+)
 
 FAMILIES: dict[str, Callable[..., tuple[str, ...] | None]] = {
     "ctrgcn": ctrgcn.official,
@@ -56,6 +67,10 @@ FAMILIES: dict[str, Callable[..., tuple[str, ...] | None]] = {
     "stgcn_contrastive": stgcn.contrastive,
     "stgcn_crosclr": stgcn.contrastive,
     "stgcn_frhead": stgcn.frhead,
+    "aagcn": aagcn.official,
+    "aagcn_pyskl": aagcn.pyskl,
+    "tcagcn": tcagcn.official,
+    "msg3d": msg3d.pyskl,
 }
 # families whose names also depend on a size of the model -> how it is read off the variables
 _SIZES = {"hdgcn": hdgcn.levels, "infogcn": infogcn.heads}
@@ -63,8 +78,9 @@ _SIZES = {"hdgcn": hdgcn.levels, "infogcn": infogcn.heads}
 _LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
 # the same tensor under another name: data parallel training, mmaction2 1.x
 _ALIASES = ((re.compile(r"^module\."), ""), (re.compile(r"^cls_head\.fc\."), "cls_head.fc_cls."))
-# not weights: step counters of batch norms, constant copies of the graph
-_IGNORED = re.compile(r"(^|\.)(num_batches_tracked|backbone\.A)$")
+# not weights: step counters of batch norms, and graphs where no variable learns them
+_COUNTER = re.compile(r"(^|\.)num_batches_tracked$")
+_GRAPH = re.compile(r"(^|\.)A$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +91,8 @@ class Report:
       loaded: names of the tensors that were taken.
       missing: name and shape of the tensors that the model wants and the checkpoint lacks; the
         model keeps its own values there.
-      unused: name and shape of the tensors that the model has no place for.
+      unused: name and shape of the tensors that the model has no place for; of constant graphs
+        `graphs.check` tells more.
     """
 
     loaded: tuple[str, ...]
@@ -110,7 +127,7 @@ def load_state_dict(
         stands there twice has two values.
     """
     state = {_canonical(name): np.asarray(value) for name, value in state.items()}
-    state = {name: value for name, value in state.items() if not _IGNORED.search(name)}
+    state = {name: value for name, value in state.items() if not _COUNTER.search(name)}
     flat, loaded, missing = flatten_dict(variables), [], []
     find = _family(family, flat)
     for path, leaf in flat.items():
@@ -142,7 +159,11 @@ def load_state_dict(
         joined = np.concatenate(arrays, -1) if len(arrays) > 1 else arrays[0]
         flat[path] = jnp.asarray(joined.reshape(leaf.shape), jnp.float32)
     taken = set(loaded)
-    unused = tuple((name, value.shape) for name, value in state.items() if name not in taken)
+    unused = tuple(
+        (name, value.shape)
+        for name, value in state.items()
+        if name not in taken and not _GRAPH.search(name)
+    )
     report = Report(tuple(loaded), tuple(missing), unused)
     if strict and missing:
         raise CheckpointError(
@@ -247,6 +268,9 @@ def _torch_shape(shape, kind):
         return (features, channels, *(size or (1,)), 1)
     if kind == "conv1d":
         return (*shape[::-1], 1)
+    if kind == "conv3d":
+        size, channels, features = shape
+        return (features, channels, 1, size, 1)
     return (1, *shape, 1, 1) if kind == "map" else shape
 
 
@@ -255,6 +279,8 @@ def _to_ours(array, kind):
         return array.T
     if kind == "conv":  # (D, C, K, 1) -> (K, C, D), its first axis drops in the caller for K = 1
         return array[..., 0].transpose(2, 1, 0)
+    if kind == "conv3d":
+        return array[:, :, 0, :, 0].transpose(2, 1, 0)
     return array[..., 0].T if kind == "conv1d" else array
 
 

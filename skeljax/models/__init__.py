@@ -2,13 +2,16 @@
 
 from functools import partial
 
+from skeljax.models.aagcn import AAGCN
 from skeljax.models.ctrgcn import CTRGCN
 from skeljax.models.dgstgcn import DGSTGCN
 from skeljax.models.hdgcn import HDGCN
 from skeljax.models.infogcn import InfoGCN
 from skeljax.models.layers import Features
+from skeljax.models.msg3d import MSG3D
 from skeljax.models.protogcn import ProtoGCN
 from skeljax.models.stgcn import STGCN
+from skeljax.models.tcagcn import TCAGCN
 
 STGCNPP = {"graph": "direction", "topology": "free", "residual": True, "multi_scale": True}
 ORIGINAL = {"dropout": 0.5, "initial": "normal"}
@@ -36,6 +39,10 @@ BACKBONES = {
     "stgcn_contrastive": partial(STGCN, **QUARTER, graph="direction"),
     "stgcn_crosclr": partial(STGCN, **QUARTER),
     "stgcn_frhead": partial(STGCN, **FRHEAD),
+    "aagcn": AAGCN,
+    "aagcn_pyskl": partial(AAGCN, pyskl=True),
+    "tcagcn": TCAGCN,
+    "msg3d": MSG3D,
 }
 
 __all__ = ["BACKBONES", "Features"]

@@ -47,6 +47,21 @@ class CTRGC(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """(C, B, T, V) -> (D, B, T, V)."""
+        init = kaiming_out(self.features)
+        value = Conv(SUBSETS * self.features, kernel_init=init, name="value").weights(x.shape[0])
+        total = 0.0
+        weights = (jnp.split(weight, SUBSETS, -1) for weight in value)
+        for (relation, mix), kernel, bias in zip(self.topologies(x), *weights):
+            total += aggregate(pointwise(x, kernel), pointwise(relation, mix))
+            # the values' bias, summed over joints with the same topology
+            total += pointwise(relation.sum(2), mix * bias)[:, :, None]
+        return total
+
+    def topologies(self, x: jax.Array) -> list[tuple[jax.Array, jax.Array]]:
+        """Relations (R, B, V, V) and their mix (R, D) for each subset.
+
+        ``pointwise(relation, mix)`` is the topology (D, B, joint in, joint out).
+        """
         channels, bodies, _, joints = x.shape
         reduced = 8 if channels <= 16 else channels // 8
         init = kaiming_out(reduced)
@@ -54,34 +69,26 @@ class CTRGC(nn.Module):
         query = Conv(SUBSETS * reduced, kernel_init=init, name="query")(pooled)
         key = Conv(SUBSETS * reduced, kernel_init=init, name="key")(pooled)
         shared = self.param("adjacency", lambda _: jnp.asarray(graphs.spatial(self.layout)))
-        if self.columns_out:  # relation and topology: (..., joint in, joint out)
-            relation = jnp.tanh(query[..., :, None] - key[..., None, :])
+        if self.columns_out:
+            relations = jnp.tanh(query[..., :, None] - key[..., None, :])
         else:
-            relation = jnp.tanh(query[..., None, :] - key[..., :, None])
+            relations = jnp.tanh(query[..., None, :] - key[..., :, None])
             shared = shared.swapaxes(1, 2)
 
         init = kaiming_out(self.features)
         refine = Conv(SUBSETS * self.features, kernel_init=init, name="refine").weights(reduced)
-        value = Conv(SUBSETS * self.features, kernel_init=init, name="value").weights(channels)
         alpha = self.param("alpha", nn.initializers.zeros, ())
-        subsets = zip(
-            shared,
-            jnp.split(relation, SUBSETS),
-            *(jnp.split(alpha * weight, SUBSETS, -1) for weight in refine),
-            *(jnp.split(weight, SUBSETS, -1) for weight in value),
-        )
-        total = 0.0
-        for adjacency, relation, refine_kernel, refine_bias, value_kernel, value_bias in subsets:
+        weights = (jnp.split(alpha * weight, SUBSETS, -1) for weight in refine)
+        subsets = []
+        for adjacency, relation, kernel, bias in zip(
+            shared, jnp.split(relations, SUBSETS), *weights
+        ):
             # A and the bias are two more relations, so that one product gives the whole topology
             constant = jnp.stack([adjacency, jnp.ones_like(adjacency)]).astype(x.dtype)
             constant = jnp.broadcast_to(constant[:, None], (2, bodies, joints, joints))
-            relation = jnp.concatenate([relation, constant])
-            ones = jnp.ones_like(refine_bias)
-            mix = jnp.concatenate([refine_kernel, jnp.stack([ones, refine_bias])])
-            total += aggregate(pointwise(x, value_kernel), pointwise(relation, mix))
-            # the values' bias, summed over joints with the same topology
-            total += pointwise(relation.sum(2), mix * value_bias)[:, :, None]
-        return total
+            mix = jnp.concatenate([kernel, jnp.stack([jnp.ones_like(bias), bias])])
+            subsets.append((jnp.concatenate([relation, constant]), mix))
+        return subsets
 
 
 class GCN(nn.Module):

@@ -277,13 +277,13 @@ def _matmul(a, b, axis_a, axis_b, batch=0):
 
 def temporal_conv(x: jax.Array, kernel: jax.Array, stride: int, dilation: int) -> jax.Array:
     """Convolution over time: (C, B, T, V) and (K, C, D) -> (D, B, ceil(T / stride), V), K odd."""
-    taps = _windows(x, kernel.shape[0], stride, dilation, 0.0)
+    taps = windows(x, kernel.shape[0], stride, dilation)
     return pointwise(jnp.concatenate(taps), kernel.reshape(-1, kernel.shape[-1]))
 
 
 def max_pool(x: jax.Array, stride: int, window: int = 3) -> jax.Array:
     """Maximum over `window` frames: (C, B, T, V) -> (C, B, ceil(T / stride), V)."""
-    first, *others = _windows(x, window, stride, 1, -jnp.inf)
+    first, *others = windows(x, window, stride, fill=-jnp.inf)
     for other in others:
         first = jnp.maximum(first, other)
     return first
@@ -294,8 +294,8 @@ def every(x: jax.Array, stride: int) -> jax.Array:
     return x if stride == 1 else x[:, :, ::stride]
 
 
-def _windows(x, size, stride, dilation, fill):
-    """The `size` frames that each output frame sees, as arrays (C, B, T', V)."""
+def windows(x: jax.Array, size: int, stride: int = 1, dilation: int = 1, fill: float = 0.0):
+    """The `size` frames (odd) that each output frame sees, as a list of arrays (C, B, T', V)."""
     reach = dilation * (size // 2)
     t = x.shape[2]
     padded = jnp.pad(x, ((0, 0), (0, 0), (reach, reach), (0, 0)), constant_values=fill)
@@ -310,6 +310,7 @@ class Conv(nn.Module):
       kernel_size: K frames, odd.
       stride, dilation: over time.
       kernel_init, bias_init: initial values.
+      use_bias: whether there is one.
     """
 
     features: int
@@ -318,15 +319,16 @@ class Conv(nn.Module):
     dilation: int = 1
     kernel_init: Initializer | None = None
     bias_init: Initializer = nn.initializers.zeros
+    use_bias: bool = True
 
     @nn.compact
-    def weights(self, channels: int) -> tuple[jax.Array, jax.Array]:
+    def weights(self, channels: int) -> tuple[jax.Array, jax.Array | None]:
         """Kernel and bias for input of so many channels."""
         shape = (channels, self.features)
         if self.kernel_size > 1:
             shape = (self.kernel_size, *shape)
         init = self.kernel_init or kaiming_out(self.kernel_size * self.features)
-        bias = self.param("bias", self.bias_init, (self.features,))
+        bias = self.param("bias", self.bias_init, (self.features,)) if self.use_bias else None
         return self.param("kernel", init, shape), bias
 
     def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -338,7 +340,8 @@ class Conv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
         kernel, bias = self.weights(x.shape[0])
-        return self.product(x, kernel) + bias.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+        y = self.product(x, kernel)
+        return y if bias is None else y + bias.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
 
 
 class ConvNorm(nn.Module):

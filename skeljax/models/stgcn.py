@@ -63,13 +63,12 @@ class GraphConv(nn.Module):
 
     Attributes:
       features: D.
-      layout: gives A.
-      graph, topology, order, initial: see `STGCN`.
+      graph: returns the initial A (K, V, V).
+      topology, order, initial: see `STGCN`.
     """
 
     features: int
-    layout: Layout
-    graph: str
+    graph: Callable[[], np.ndarray]
     topology: str
     order: str
     initial: str
@@ -99,7 +98,7 @@ class GraphConv(nn.Module):
 
     def adjacency(self) -> jax.Array:
         """(K, V, V), as far as it is learned by now; the column is the output joint."""
-        fixed = jnp.asarray(GRAPHS[choose("graph", self.graph, GRAPHS)](self.layout))
+        fixed = jnp.asarray(self.graph())
         if choose("topology", self.topology, TOPOLOGIES) == "importance":
             return fixed * self.param("importance", nn.initializers.ones, fixed.shape)
         if self.topology == "offset":
@@ -115,8 +114,7 @@ class GCN(nn.Module):
     """Graph unit: GraphConv, batch norm, perhaps a residual, ReLU. Attributes as of `GraphConv`."""
 
     features: int
-    layout: Layout
-    graph: str
+    graph: Callable[[], np.ndarray]
     topology: str
     order: str
     initial: str
@@ -126,9 +124,8 @@ class GCN(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(C, B, T, V) -> (D, B, T, V)."""
         conv = GraphConv(
-            self.features, self.layout, self.graph, self.topology, self.order, self.initial,
-            name="graph",
-        )  # fmt: skip
+            self.features, self.graph, self.topology, self.order, self.initial, name="graph"
+        )
         scale = start(self.initial, 1).get("scale_init", nn.initializers.ones)
         if self.initial == "kaiming":
             scale = nn.initializers.constant(1e-6)
@@ -261,9 +258,10 @@ class STGCN(nn.Module):
         check_input(x, self.layout, self.num_person)
         choose("order", self.order, ORDERS)
         choose("initial", self.initial, INITIALS)
+        graph = partial(GRAPHS[choose("graph", self.graph, GRAPHS)], self.layout)
         gcn = partial(
-            GCN, layout=self.layout, graph=self.graph, topology=self.topology, order=self.order,
-            initial=self.initial, residual=self.residual,
+            GCN, graph=graph, topology=self.topology, order=self.order, initial=self.initial,
+            residual=self.residual,
         )  # fmt: skip
 
         wide = jnp.promote_types(self.dtype, jnp.float32)  # metres do not fit bfloat16

@@ -12,6 +12,7 @@ import numpy as np
 
 from parity import cases
 from parity.shapes import Kinect, Name, chain, classic, pyskl
+from skeljax.interop import graphs
 from skeljax.interop.pytorch import load_state_dict, read_pt, state_dict
 from skeljax.layouts import Layout
 from skeljax.models import BACKBONES
@@ -105,38 +106,54 @@ def load(given, net, family: str, x, prefix: str = "", extra: dict | None = None
     real = given.case.spec.get("weights")
     state = read_pt(given.case.weights()) if real else given.case.state_dict()
     variables, report = load_state_dict({prefix + n: t for n, t in state.items()}, zeros, family)
-    assert all(not np.prod(shape) or name.endswith(".A") for name, shape in report.unused), report
+    assert all(not np.prod(shape) for name, shape in report.unused), report
+    if not real:
+        explicit = given.case.spec.get("explicit", ())
+        state = {prefix + name: given.case.arrays[f"t/{name}"] for name in explicit}
+    graphs.check(state, net.backbone, family)
     return variables
 
 
-def ctrgcn(
-    given,
-    *,
-    num_classes: int,
-    layout: Kinect,
-    num_person: int,
-    graph_mode: Literal["spatial"] = "spatial",
-):
-    net = Classifier(BACKBONES["ctrgcn"](classic(layout), num_person), Linear(num_classes))
-    x = given["x"].transpose(0, 4, 2, 3, 1)  # NCTVM
-    return run(given, net, "ctrgcn", x, lambda i: f"eval/feat/l{i + 1}_mean_tv")
+def classic_net(name: str, **choices):
+    """Handler of a network of CTR-GCN's or FR-Head's code; the family has the backbone's name."""
+
+    def handler(
+        given,
+        *,
+        num_classes: int,
+        layout: Kinect,
+        num_person: int,
+        num_frames: int | None = None,
+        graph_mode: Literal["spatial"] = "spatial",
+    ):
+        x = given["x"].transpose(0, 4, 2, 3, 1)  # NCTVM
+        assert num_frames in (None, x.shape[2])
+        backbone = BACKBONES[name](classic(layout), num_person, **choices)
+        net = Classifier(backbone, Linear(num_classes))
+        return run(given, net, name, x, lambda i: f"eval/feat/l{i + 1}_mean_tv")
+
+    return handler
 
 
-def ctrgcn_pyskl(
-    given,
-    *,
-    graph: Graph,
-    num_classes: int,
-    head_channels: int,
-    in_channels: int = 3,
-    num_person: int = 2,
-):
-    assert graph.mode == "spatial"
-    backbone = BACKBONES["ctrgcn_pyskl"](layout=graph.build(), num_person=num_person)
-    net = Classifier(backbone, Linear(num_classes))
-    found = run(given, net, "ctrgcn_pyskl", given["x"], lambda i: f"eval/feat/stage{i}")
-    assert given["x"].shape[-1] == in_channels and found["eval/feat"].shape[-1] == head_channels
-    return found
+def pyskl_net(name: str):
+    """The same for PYSKL's and BRL's code."""
+
+    def handler(
+        given,
+        *,
+        graph: Graph,
+        num_classes: int,
+        head_channels: int,
+        in_channels: int = 3,
+        num_person: int = 2,
+    ):
+        assert graph.mode == "spatial" and given["x"].shape[-1] == in_channels
+        net = Classifier(BACKBONES[name](graph.build(), num_person), Linear(num_classes))
+        found = run(given, net, name, given["x"], lambda i: f"eval/feat/stage{i}")
+        assert found["eval/feat"].shape[-1] == head_channels
+        return found
+
+    return handler
 
 
 def stgcn_pyskl(
@@ -158,6 +175,8 @@ def stgcn_pyskl(
 ):
     assert list(inflate_stages) == list(down_stages)
     x = given["x"] if given["x"].ndim == 5 else given["x"][None]
+    if data_bn_type == "VC":  # then it takes any number of persons
+        num_person = x.shape[1]
     backbone = BACKBONES["stgcn"](
         layout=graph.build(),
         num_person=num_person,
@@ -173,6 +192,27 @@ def stgcn_pyskl(
     net = Classifier(backbone, Linear(num_classes))
     found = run(given, net, "stgcn", x, lambda i: f"eval/feat/stage{i}")
     assert x.shape[-1] == in_channels and found["eval/feat"].shape[-1] == head_channels
+    return found
+
+
+def msg3d_pyskl(
+    given,
+    *,
+    graph: Graph,
+    num_classes: int,
+    head_channels: int,
+    in_channels: int = 3,
+    num_person: int = 2,
+    base_channels: int = 96,
+    num_gcn_scales: int = 13,
+    num_g3d_scales: int = 6,
+):
+    assert graph.mode == "binary_adj" and given["x"].shape[-1] == in_channels
+    scales = {"scales": num_gcn_scales, "window_scales": num_g3d_scales}
+    backbone = BACKBONES["msg3d"](graph.build(), num_person, width=base_channels, **scales)
+    net = Classifier(backbone, Linear(num_classes))
+    found = run(given, net, "msg3d", given["x"], lambda i: f"eval/feat/stage{i}")
+    assert found["eval/feat"].shape[-1] == head_channels
     return found
 
 
@@ -237,27 +277,15 @@ def stgcn_contrastive(
     return results | {name: value for name, value in parts.items() if name.startswith("train/")}
 
 
-def stgcn_frhead(
-    given,
-    *,
-    num_classes: int,
-    layout: Kinect,
-    num_person: int,
-    num_frames: int,
-    graph_mode: Literal["spatial"] = "spatial",
-):
-    backbone = BACKBONES["stgcn_frhead"](layout=classic(layout), num_person=num_person)
-    x = given["x"].transpose(0, 4, 2, 3, 1)  # NCTVM
-    assert x.shape[2] == num_frames
-    net = Classifier(backbone, Linear(num_classes))
-    return run(given, net, "stgcn_frhead", x, lambda i: f"eval/feat/l{i + 1}_mean_tv")
-
-
 KINDS = {
-    "model/ctrgcn": ctrgcn,
-    "model/ctrgcn_pyskl": ctrgcn_pyskl,
+    "model/ctrgcn": classic_net("ctrgcn"),
+    "model/ctrgcn_pyskl": pyskl_net("ctrgcn_pyskl"),
     "model/stgcn_pyskl": stgcn_pyskl,
     "model/forward": forward,
     "model/stgcn_contrastive": stgcn_contrastive,
-    "model/stgcn_frhead": stgcn_frhead,
+    "model/stgcn_frhead": classic_net("stgcn_frhead"),
+    "model/aagcn": classic_net("aagcn"),
+    "model/msg3d_pyskl": msg3d_pyskl,
+    "model/tcagcn": classic_net("tcagcn", unused=True),
+    "model/aagcn_pyskl": pyskl_net("aagcn_pyskl"),
 }

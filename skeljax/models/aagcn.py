@@ -1,0 +1,166 @@
+"""AAGCN, the attention-enhanced 2s-AGCN: adaptive graphs (Shi et al., CVPR 2019, TIP 2020)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from skeljax.layouts import Layout
+from skeljax.models import graphs
+from skeljax.models.layers import (
+    BatchNorm,
+    Conv,
+    ConvNorm,
+    DataNorm,
+    Features,
+    aggregate,
+    check_input,
+    features,
+    kaiming_out,
+    pointwise,
+    to_bodies,
+)
+from skeljax.models.stgcn import Block
+
+SUBSETS = 3  # self, inward, outward
+
+
+class AdaptiveGraphConv(nn.Module):
+    """Sum over the subsets of W (x (A + alpha S)): a graph learned for all, one seen in each body.
+
+    S[u, v] = tanh of how alike two embeddings of joints u and v are over all frames.
+
+    Attributes:
+      features: D.
+      layout: gives the initial A.
+    """
+
+    features: int
+    layout: Layout
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(C, B, T, V) -> (D, B, T, V)."""
+        channels, bodies, frames, joints = x.shape
+        embedded = self.features // 4
+        embed = partial(Conv, SUBSETS * embedded, kernel_init=kaiming_out(embedded))
+        theta = embed(name="theta")(x).reshape(SUBSETS, embedded, bodies, frames, joints)
+        phi = embed(name="phi")(x).reshape(theta.shape)
+        alike = jnp.einsum("kcbtu,kcbtv->kbuv", theta, phi) / (embedded * frames)
+        free = self.param("adjacency", lambda _: jnp.asarray(graphs.spatial(self.layout)))
+        alpha = self.param("alpha", nn.initializers.zeros, ())
+        topology = free[:, None].astype(x.dtype) + alpha.astype(x.dtype) * jnp.tanh(alike)
+
+        spread = (2 / (self.features * channels * SUBSETS)) ** 0.5
+        init = nn.initializers.normal(spread)
+        value = Conv(SUBSETS * self.features, kernel_init=init, name="value")
+        kernel, bias = value.weights(channels)
+        total = bias.reshape(SUBSETS, -1).sum(0).astype(x.dtype)[:, None, None, None]
+        for graph, weight in zip(topology, jnp.split(kernel, SUBSETS, -1)):
+            graph = jnp.broadcast_to(graph, (channels, *graph.shape))
+            total += pointwise(aggregate(x, graph), weight)
+        return total
+
+
+class Attention(nn.Module):
+    """Joints, then frames, then channels that matter are added once more: y <- y + y g."""
+
+    @nn.compact
+    def __call__(self, y: jax.Array) -> jax.Array:
+        """(C, B, T, V) -> the same shape."""
+        channels, joints = y.shape[0], y.shape[-1]
+        size = joints if joints % 2 else joints - 1
+        xavier = nn.initializers.normal((2 / (size * (channels + 1))) ** 0.5)
+        spatial = Score(size, xavier, name="spatial")(y.mean(2))  # (B, V)
+        y += y * nn.sigmoid(spatial)[:, None, :]
+        temporal = Score(9, nn.initializers.zeros, name="temporal")(y.mean(3))  # (B, T)
+        y += y * nn.sigmoid(temporal)[:, :, None]
+        init = nn.initializers.normal((2 / channels) ** 0.5)
+        hidden = nn.relu(Conv(channels // 2, kernel_init=init, name="squeeze")(y.mean((2, 3))))
+        channel = Conv(channels, kernel_init=nn.initializers.zeros, name="excite")(hidden)  # (C, B)
+        return y + y * nn.sigmoid(channel)[:, :, None, None]
+
+
+class Score(nn.Module):
+    """Convolution to one channel along joints or frames; `kernel_size` of them, odd."""
+
+    kernel_size: int
+    kernel_init: nn.initializers.Initializer
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(C, B, L) -> (B, L)."""
+        length = x.shape[-1]
+        conv = Conv(1, self.kernel_size, kernel_init=self.kernel_init, name="conv")
+        kernel, bias = conv.weights(x.shape[0])
+        # the channels are summed before the shifts, so that only one number a tap is shifted
+        products = pointwise(x, kernel[..., 0].T)
+        reach = self.kernel_size // 2
+        products = jnp.pad(products, ((0, 0), (0, 0), (reach, reach)))
+        shifted = (products[k, :, k : k + length] for k in range(self.kernel_size))
+        return sum(shifted) + bias.astype(x.dtype)
+
+
+class GCN(nn.Module):
+    """Graph unit: AdaptiveGraphConv, batch norm, residual, ReLU, attention."""
+
+    features: int
+    layout: Layout
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(C, B, T, V) -> (D, B, T, V)."""
+        y = AdaptiveGraphConv(self.features, self.layout, name="graph")(x)
+        y = BatchNorm(axis=0, scale_init=nn.initializers.constant(1e-6), name="bn")(y, train=train)
+        if x.shape[0] != self.features:
+            x = ConvNorm(self.features, name="down")(x, train=train)
+        return Attention(name="attention")(nn.relu(x + y))
+
+
+class AAGCN(nn.Module):
+    """AAGCN backbone.
+
+    The authors' own, FR-Head's and PYSKL's compute the same; only initial values differ.
+
+    Attributes:
+      layout: of the joints; V and the graph follow from it.
+      num_person: M bodies a clip.
+      dtype: of activations and products; float32 or bfloat16.
+      width: D of the first block.
+      depth: number of blocks.
+      grow: blocks, counted from 1, that double D and halve the frames.
+      pyskl: leave the residual convolutions at PyTorch's initial values, as PYSKL does.
+    """
+
+    layout: Layout
+    num_person: int
+    dtype: jnp.dtype = jnp.float32
+    width: int = 64
+    depth: int = 10
+    grow: tuple[int, ...] = (5, 8)
+    pyskl: bool = False
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> Features:
+        """(N, M, T, V, C) -> Features; taps are the outputs of all blocks, in order.
+
+        Raises:
+          ConfigError: M or V is not what the model was built for.
+        """
+        check_input(x, self.layout, self.num_person)
+        gcn = partial(GCN, layout=self.layout)
+        tcn = partial(ConvNorm, kernel_size=9)
+        wide = jnp.promote_types(self.dtype, jnp.float32)  # metres do not fit bfloat16
+        x = DataNorm("MVC", name="data_bn")(x.astype(wide), train=train)
+        x = to_bodies(x).astype(self.dtype)
+        width, outputs = self.width, []
+        initial = "torch" if self.pyskl else "kaiming"
+        for i in range(1, self.depth + 1):
+            grow = i in self.grow
+            width *= 1 + grow
+            x = Block(width, gcn, tcn, initial, 1 + grow, i > 1, name=f"block{i}")(x, train=train)
+            outputs.append(x)
+        return features(outputs, self.num_person)

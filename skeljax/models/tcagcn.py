@@ -1,0 +1,151 @@
+"""TCA-GCN: temporal-channel aggregation on CTR-GCN's topologies (Wang et al., 2022)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from skeljax.layouts import Layout
+from skeljax.models import ctrgcn
+from skeljax.models.layers import (
+    BatchNorm,
+    Conv,
+    ConvNorm,
+    DataNorm,
+    Features,
+    aggregate,
+    check_input,
+    features,
+    kaiming_out,
+    pointwise,
+    to_bodies,
+    torch_uniform,
+)
+from skeljax.models.stgcn import Block, start
+
+SUBSETS = ctrgcn.SUBSETS
+
+
+class Calibration(nn.Module):
+    """What each frame makes of the weights: a factor a channel and frame, 1 + route(x)."""
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Means over joints (C, B, T, 1) -> (D, B, T, 1)."""
+        channels = x.shape[0]
+        y = x + Conv(channels, name="whole")(x.mean(2, keepdims=True))
+        y = nn.relu(ConvNorm(channels // 2, kernel_size=3, name="squeeze")(y, train=train))
+        return 1 + Conv(self.features, kernel_size=3, use_bias=False, name="excite")(y)
+
+
+class TCAGC(ctrgcn.CTRGC):
+    """CTRGC whose values are calibrated frame by frame; attributes as there, and one more.
+
+    Attributes:
+      unused: see `TCAGCN.unused`.
+    """
+
+    unused: bool = False
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(C, B, T, V) -> (D, B, T, V)."""
+        channels = x.shape[0]
+        conv = partial(Conv, SUBSETS * self.features)
+        init = torch_uniform(channels)
+        value, _ = conv(kernel_init=init, use_bias=False, name="value").weights(channels)
+        if self.unused:
+            conv(kernel_init=kaiming_out(self.features), name="unused").weights(channels)
+        pooled = x.mean(3, keepdims=True)
+        total = 0.0
+        subsets = zip(self.topologies(x), jnp.split(value, SUBSETS, -1))
+        for k, ((relation, mix), kernel) in enumerate(subsets, 1):
+            factor = Calibration(self.features, name=f"calibrate{k}")(pooled, train=train)
+            total += aggregate(factor * pointwise(x, kernel), pointwise(relation, mix))
+        return total
+
+
+class GCN(nn.Module):
+    """Graph unit: TCAGC, batch norm, residual, ReLU. Attributes as of `TCAGC`."""
+
+    features: int
+    layout: Layout
+    unused: bool
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(C, B, T, V) -> (D, B, T, V)."""
+        y = TCAGC(self.features, self.layout, unused=self.unused, name="tcagc")(x, train=train)
+        y = BatchNorm(axis=0, scale_init=nn.initializers.constant(1e-6), name="bn")(y, train=train)
+        if x.shape[0] != self.features:
+            x = ConvNorm(self.features, name="down")(x, train=train)
+        return nn.relu(x + y)
+
+
+class TCN(nn.Module):
+    """CTR-GCN's temporal unit and attention over its channels: 2 y sigmoid(local + global)."""
+
+    features: int
+    stride: int = 1
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
+        y = ctrgcn.TCN(self.features, self.stride, name="scales")(x, train=train)
+        unit = partial(ConvNorm, self.features, **start("torch", self.features))
+
+        def score(name, y):
+            hidden = nn.relu(unit(name=f"{name}_squeeze")(y, train=train))
+            return unit(name=f"{name}_excite")(hidden, train=train)
+
+        gate = nn.sigmoid(score("local", y) + score("global", y.mean((2, 3), keepdims=True)))
+        return 2 * y * gate
+
+
+class TCAGCN(nn.Module):
+    """TCA-GCN backbone, as shipped with FR-Head.
+
+    Attributes:
+      layout: of the joints; V and the graph follow from it.
+      num_person: M bodies a clip.
+      dtype: of activations and products; float32 or bfloat16.
+      width: D of the first block.
+      depth: number of blocks.
+      grow: blocks, counted from 1, that double D and halve the frames.
+      unused: keep the published code's 60 tensors that nothing uses, so that a checkpoint can go
+        back to it; they are in the published number of parameters.
+    """
+
+    layout: Layout
+    num_person: int
+    dtype: jnp.dtype = jnp.float32
+    width: int = 64
+    depth: int = 10
+    grow: tuple[int, ...] = (5, 8)
+    unused: bool = False
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> Features:
+        """(N, M, T, V, C) -> Features; taps are the outputs of all blocks, in order.
+
+        Raises:
+          ConfigError: M or V is not what the model was built for.
+        """
+        check_input(x, self.layout, self.num_person)
+        gcn = partial(GCN, layout=self.layout, unused=self.unused)
+        wide = jnp.promote_types(self.dtype, jnp.float32)  # metres do not fit bfloat16
+        x = DataNorm("MVC", name="data_bn")(x.astype(wide), train=train)
+        x = to_bodies(x).astype(self.dtype)
+        width, outputs = self.width, []
+        for i in range(1, self.depth + 1):
+            grow = i in self.grow
+            width *= 1 + grow
+            block = Block(width, gcn, TCN, "kaiming", 1 + grow, i > 1, name=f"block{i}")
+            x = block(x, train=train)
+            outputs.append(x)
+        return features(outputs, self.num_person)
