@@ -35,9 +35,13 @@ def small(name, layout="hand21", num_person=2, **args):
 
 
 def perturbed(net, x, **mode):
-    """Variables in which no branch is at rest."""
+    """Variables in which no branch is at rest and no norm quiets what it gets."""
     shapes = jax.eval_shape(functools.partial(net.init, **mode), jax.random.key(0), x)
-    params = jax.tree.map(lambda leaf: 0.2 * normal(*leaf.shape), shapes["params"])
+
+    def draw(path, leaf):
+        return (path[-1].key == "scale") + 0.2 * normal(*leaf.shape)
+
+    params = jax.tree_util.tree_map_with_path(draw, shapes["params"])
     stats = jax.tree.map(
         lambda leaf: 0.5 + np.abs(normal(*leaf.shape)), shapes.get("batch_stats", {})
     )

@@ -313,15 +313,15 @@ def test_methods_learn_and_keep_their_state(name):
     at_start = extra[kept]
     step = quickly(jax.value_and_grad(method.loss_fn, has_aux=True), static_argnums=4)
     first = None
-    for i in range(12):
+    for i in range(20):
         (loss, (after, metrics)), gradient = step(
             params, extra, batch, jax.random.fold_in(KEY, i), 0
         )
         assert jax.tree.structure(after) == jax.tree.structure(extra)
         first = first or float(loss)
-        params = jax.tree.map(lambda p, g: p - 0.01 * g, params, gradient)
+        params = jax.tree.map(lambda p, g: p - 0.05 * g, params, gradient)
         extra = after
-    assert float(loss) < 0.9 * first and all(np.ndim(value) == 0 for value in metrics.values())
+    assert float(loss) < first - 0.02 and all(np.ndim(value) == 0 for value in metrics.values())
     assert np.array_equal(extra[kept], at_start) == (name == "infogcn")
     assert jax.eval_shape(method.predict, params, extra, batch)["logits"].shape == (4, 3)
 

@@ -11,7 +11,7 @@ from skeljax.data.store import Store
 from skeljax.layouts import get_layout
 from skeljax.readers import Clip
 
-METHODS = {"supervised": {}}
+METHODS = {"supervised": {}, "infogcn": {}}
 
 
 def clips(count: int, *, first: int = 0, layout: str = "ucla20", classes: int = 4) -> list[Clip]:
