@@ -42,9 +42,12 @@ def perturbed(net, x, **mode):
         return (path[-1].key == "scale") + 0.2 * normal(*leaf.shape)
 
     params = jax.tree_util.tree_map_with_path(draw, shapes["params"])
-    stats = jax.tree.map(
-        lambda leaf: 0.5 + np.abs(normal(*leaf.shape)), shapes.get("batch_stats", {})
-    )
+
+    def statistic(path, leaf):
+        spread = normal(*leaf.shape)
+        return 0.2 * spread if path[-1].key == "mean" else 0.5 + np.abs(spread)
+
+    stats = jax.tree_util.tree_map_with_path(statistic, shapes.get("batch_stats", {}))
     return {"params": params, "batch_stats": stats}
 
 
