@@ -58,7 +58,8 @@ def plain(variables):
 @pytest.mark.parametrize("name", BACKBONES)
 def test_evaluation(name):
     """Shapes on a 2-D skeleton, empty bodies; a clip does not see its neighbours."""
-    x = normal(3, 2, 13, 21, 2)
+    apart = 10 * np.arange(3, dtype=np.float32).reshape(3, 1, 1, 1, 1)  # for the means to differ
+    x = normal(3, 2, 13, 21, 2) + apart
     x[1, 1] = 0
     net = small(name)
     variables = perturbed(net, x, train=False)
