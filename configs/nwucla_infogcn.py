@@ -23,7 +23,7 @@ def get_config(text: str = ""):
     config = presets.base()
     config.stream = chosen["stream"]
     if base in HOPS:
-        kind = "infogcn" if chosen["matrix"] == "corrected" else "descendants"
+        kind = "infogcn" if chosen["matrix"] == "corrected" else "lst"  # the same public matrix
         config.stream = f"{kind}{HOPS[base]}" + ("_motion" if motion else "")
     config.data.dataset = "nw_ucla"
     config.data.repeat = 5

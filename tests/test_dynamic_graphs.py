@@ -16,9 +16,9 @@ from skeljax.losses.protogcn import class_contrast
 from skeljax.methods import METHODS, Facts
 from skeljax.models import BACKBONES, dgstgcn, graphs, hdgcn, infogcn
 from skeljax.models.heads import Classifier, Linear
-from test_models import forward, normal, perturbed, small
+from test_backbones import quickly
+from test_models import normal, perturbed, small
 
-NAMES = ("dgstgcn", "infogcn", "hdgcn", "protogcn")
 KEY = jax.random.key(0)
 
 
@@ -78,7 +78,7 @@ def test_refined_graphs_of_dgstgcn(per_frame, wise, acts):
     graph = np.repeat(p["adjacency"], group, axis=0)[:, None, None] + added
     moved = np.einsum("cbtu,cbtuv->cbtv", value, graph)
     want = relu(conv_norm(p, stats, "post", moved) + conv_norm(p, stats, "down", x))
-    got, returned = jax.jit(functools.partial(unit.apply, train=False))(variables, x)
+    got, returned = quickly(functools.partial(unit.apply, train=False))(variables, x)
     np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-4)
     flat = added.reshape(subsets * group, -1, 5, 5) if per_frame else added[:, :, 0]
     np.testing.assert_allclose(returned, flat, rtol=1e-3, atol=1e-4)
@@ -87,7 +87,7 @@ def test_refined_graphs_of_dgstgcn(per_frame, wise, acts):
 def test_every_block_of_dgstgcn_starts_from_one_draw():
     net, x = small("dgstgcn", depth=3, layout="ntu25"), normal(1, 1, 4, 25, 3)
 
-    @jax.jit
+    @quickly
     def adjacencies():  # compiles nothing of the rest
         params = net.init(KEY, x, train=False)["params"]
         return [params[f"block{i}"]["gcn"]["adjacency"] for i in (1, 2, 3)]
@@ -105,7 +105,7 @@ def test_the_body_joint_of_dgstgcn_reaches_all_joints(share):
     variables["params"]["add_coeff"] = np.full(25, share, np.float32)
     moved = x.copy()
     moved[..., 0] += 1
-    apply = jax.jit(functools.partial(unit.apply, train=False))
+    apply = quickly(functools.partial(unit.apply, train=False))
     change = np.abs(apply(variables, moved) - apply(variables, x)).max((0, 1, 2))
     assert change[0] > 0 and (change[1:] > 0).all() == (share != 0)
 
@@ -127,7 +127,7 @@ def test_attention_of_infogcn():
         weights = {n: np.split(w, heads, -1)[h] for n, w in p["value"].items()}
         want += conv(weights, moved)
     want = relu(standard(p["bn"], stats["bn"], want) + conv_norm(p, stats, "down", x))
-    got = jax.jit(functools.partial(unit.apply, train=False))(variables, x)
+    got = quickly(functools.partial(unit.apply, train=False))(variables, x)
     np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-4)
 
 
@@ -137,7 +137,7 @@ def test_latent_of_infogcn_is_drawn_in_training_only():
     variables["params"]["fc_logvar"]["bias"] += 40 * np.arange(8, dtype=np.float32) / 7
     train = functools.partial(net.apply, variables, x, train=True, mutable=["batch_stats"])
     noise = normal(2, 8)
-    train = jax.jit(train)
+    train = quickly(train)
     drawn, mean = train(noise=noise)[0].pooled, train(noise=np.zeros_like(noise))[0].pooled
     std = (drawn - mean) / noise
     assert std.max() == pytest.approx(100, rel=1e-3) and std.min() < 90  # the bound holds
@@ -203,7 +203,7 @@ def test_hierarchical_convolution_of_hdgcn(attend):
         weight = 1 / (1 + np.exp(-conv(aha["aggregate"], np.asarray(of))))
         stack = stack * weight.transpose(2, 0, 1)[..., None, None]
     want = relu(standard(p["bn"], stats["bn"], stack.sum(0)) + x)
-    got = jax.jit(functools.partial(unit.apply, train=False))(variables, x)
+    got = quickly(functools.partial(unit.apply, train=False))(variables, x)
     np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-4)
 
 
@@ -238,41 +238,12 @@ def test_unknown_activation():
         shapes(small("dgstgcn", subset_act="softmaks"))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_empty_bodies_and_clips_in_bfloat16(name):
-    """Finite loss, gradients and statistics for a zero body and an all-zero clip."""
-    x = normal(3, 2, 6, 20, 3)
-    x[0, 1], x[2] = 0, 0
-    net = Classifier(small(name, num_person=2, depth=2, dtype=jnp.bfloat16), Linear(4))
-    initial = jax.eval_shape(functools.partial(net.init, train=False), KEY, x)
-    assert {leaf.dtype for leaf in jax.tree.leaves(initial)} == {jnp.dtype("float32")}
-    variables = perturbed(net, x, train=False)
-
-    @jax.jit
-    @functools.partial(jax.value_and_grad, has_aux=True)
-    def loss(params):
-        (logits, features), moved = net.apply(
-            {**variables, "params": params}, x, train=True, mutable=["batch_stats"],
-            rngs={"dropout": KEY},
-        )  # fmt: skip
-        graph = 0.0 if features.graph is None else features.graph.sum()
-        return jnp.square(logits).sum() + graph, (features, moved)
-
-    (value, (features, moved)), gradient = loss(variables["params"])
-    assert features.map.dtype == jnp.bfloat16 and features.pooled.dtype == jnp.float32
-    leaves = jax.tree.leaves((gradient, moved))
-    assert {leaf.dtype for leaf in leaves} == {jnp.dtype("float32")}
-    assert np.isfinite(value) and all(np.isfinite(leaf).all() for leaf in leaves)
-    assert np.abs(gradient["backbone"]["data_bn"]["bn"]["scale"]).max() > 0
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_another_skeleton(name):
-    layout = get_layout("mediapipe33")  # more joints than Kinect v2, and a confidence
-    x = normal(2, 1, 5, layout.num_joints, layout.channels)
-    net = small(name, layout="mediapipe33", depth=1)
-    out = forward(net, perturbed(net, x, train=False), x)
-    assert out.pooled.shape == (2, 8) and np.isfinite(out.pooled).all()
+def test_more_joints_than_kinect_has():
+    layout = get_layout("mediapipe33")
+    x = jax.ShapeDtypeStruct((1, 1, 4, 33, layout.channels), jnp.float32)
+    net = small("dgstgcn", layout="mediapipe33", depth=1, grow=())
+    tree = jax.eval_shape(functools.partial(net.init, train=False), KEY, x)
+    assert tree["params"]["block1"]["tcn"]["add_coeff"].shape == (33,)
 
 
 @pytest.mark.parametrize(
@@ -337,20 +308,20 @@ def test_methods_learn_and_keep_their_state(name):
     x, label = normal(4, 1, 6, 20, 3), np.array([0, 1, 2, 0])
     method = METHODS[name](small(name, depth=1, grow=()), facts())
     batch = {"x": x, "label": label}
-    params, extra = jax.jit(method.init)(KEY, batch)
+    params, extra = quickly(method.init)(KEY, batch)
     kept = {"infogcn": "prior", "protogcn": "memory"}[name]
     at_start = extra[kept]
-    step = jax.jit(jax.value_and_grad(method.loss_fn, has_aux=True), static_argnums=4)
+    step = quickly(jax.value_and_grad(method.loss_fn, has_aux=True), static_argnums=4)
     first = None
-    for i in range(12):
+    for i in range(20):
         (loss, (after, metrics)), gradient = step(
             params, extra, batch, jax.random.fold_in(KEY, i), 0
         )
         assert jax.tree.structure(after) == jax.tree.structure(extra)
         first = first or float(loss)
-        params = jax.tree.map(lambda p, g: p - 0.01 * g, params, gradient)
+        params = jax.tree.map(lambda p, g: p - 0.05 * g, params, gradient)
         extra = after
-    assert float(loss) < 0.9 * first and all(np.ndim(value) == 0 for value in metrics.values())
+    assert float(loss) < first - 0.02 and all(np.ndim(value) == 0 for value in metrics.values())
     assert np.array_equal(extra[kept], at_start) == (name == "infogcn")
     assert jax.eval_shape(method.predict, params, extra, batch)["logits"].shape == (4, 3)
 
@@ -367,7 +338,7 @@ def test_the_contrast_reaches_the_backbone_only_through_the_gates_at_first():
     gcn = variables["params"]["block1"]["gcn"]
     gcn |= {gate: np.zeros(8, np.float32) for gate in ("alpha", "beta")}  # as initialised
 
-    @jax.jit
+    @quickly
     @jax.grad
     def gradient(params):
         rngs = {"dropout": KEY}

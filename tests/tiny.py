@@ -24,9 +24,10 @@ METHODS = {
     "brl": {"ratio": 0.25},
     "frhead": {"embed_dim": 24},
     "lst": {"encoder": "hash", "descriptions": str(pathlib.Path(__file__).with_name("tiny.toml"))},
+    "infogcn": {},
 }
 
-LIKE_OTHERS = {"skeletonclr", "linear", "finetune"}
+LIKE_OTHERS = {"skeletonclr", "linear", "finetune", "infogcn"}
 
 
 def methods(slow: set[str] = LIKE_OTHERS) -> list:

@@ -41,9 +41,8 @@ def stream(layout: Layout, name: str, published: bool = False) -> Stream:
     Args:
       name: ``joint``, ``bone`` (joint minus parent), ``skip`` (minus grandparent),
         ``ancestor<k>`` (minus the joint k bones up), ``infogcn<k>`` (see `infogcn_matrix`),
-        ``descendants<k>`` (minus all joints k bones down: what InfoGCN's and LST's public code
-        does on NW-UCLA), each also with ``_motion``; or PYSKL's codes j b k l n, jm bm km lm nm.
-        Joints nearer to the root than the hops asked for give zero.
+        ``lst<k>`` (the same, always `published`), each also with ``_motion``; or PYSKL's codes
+        j b k l n, jm bm km lm nm. Joints nearer to the root than the hops asked for give zero.
       published: reproduce two slips of public code: on NW-UCLA PYSKL's l and n equal k, and
         InfoGCN's and LST's matrix is transposed.
 
@@ -54,13 +53,12 @@ def stream(layout: Layout, name: str, published: bool = False) -> Stream:
     motion = base != name
     if name in _CODES or (name.endswith("m") and name[:-1] in _CODES):
         base, motion = _CODES[name[0]], name.endswith("m")
-    numbered = re.fullmatch(r"(ancestor|infogcn|descendants)(\d+)", base)
+    numbered = re.fullmatch(r"(ancestor|infogcn|lst)(\d+)", base)
     if numbered and numbered[1] != "ancestor":
-        down = numbered[1] == "descendants"
-        matrix = infogcn_matrix(layout, int(numbered[2]), published, transposed=down)
+        matrix = infogcn_matrix(layout, int(numbered[2]), published or numbered[1] == "lst")
     else:
         if numbered is None:
-            choose("stream", base, [*_HOPS, *_CODES, "ancestor<k>", "infogcn<k>", "descendants<k>"])
+            choose("stream", base, [*_HOPS, *_CODES, "ancestor<k>", "infogcn<k>", "lst<k>"])
         hops = int(numbered[2]) if numbered else _HOPS[base]
         if published and layout.name == "ucla20":
             hops = min(hops, 2)
@@ -76,9 +74,7 @@ def _mean_rows(matrix: np.ndarray) -> np.ndarray:
     return used / used.sum(1, keepdims=True)
 
 
-def infogcn_matrix(
-    layout: Layout, k: int, published: bool = False, transposed: bool = False
-) -> np.ndarray:
+def infogcn_matrix(layout: Layout, k: int, published: bool = False) -> np.ndarray:
     """(V,V) float32 I - B^k, B[child, parent] = 1 (InfoGCN, LST); k = 0 gives I (joints).
 
     Row v subtracts the k-th ancestor; joints nearer to the root keep their coordinates.
@@ -86,14 +82,13 @@ def infogcn_matrix(
     Args:
       published: on NW-UCLA use the transposed B of the public code: a joint minus the sum of its
         descendants k bones down. Public LST and InfoGCN results rest on it.
-      transposed: that B on any layout.
     """
     parents = np.array(layout.parents)
     if layout.name in _INFOGCN_ROOT:
         parents, _ = bone_tree(layout, _INFOGCN_ROOT[layout.name])
     outward = np.eye(layout.num_joints, dtype=np.float32)[parents]
     outward[parents == np.arange(layout.num_joints)] = 0
-    if transposed or (published and layout.name in _INFOGCN_TRANSPOSED):
+    if published and layout.name in _INFOGCN_TRANSPOSED:
         outward = outward.T
     eye = np.eye(layout.num_joints, dtype=np.float32)
     return eye - np.linalg.matrix_power(outward, k) if k else eye

@@ -21,6 +21,7 @@ class InfoGCN(Supervised):
 
     Attributes:
       label_smoothing: share of the target spread evenly over the K classes.
+      head_std: of the head's initial weights; 0 = CTR-GCN's sqrt(2 / K).
       mmd_weight: of the distance between class means and prior means; the paper's lambda_2.
       mean_weight: of the length of the mean latent; lambda_1.
       prior_gain: length of the prior means.

@@ -24,6 +24,7 @@ class ProtoGCN(Supervised):
     the plain backbone's and costs no more.
 
     Attributes:
+      label_smoothing: share of the target spread evenly over the K classes.
       head_std: of the head's initial weights; 0 = CTR-GCN's sqrt(2 / K).
       csc_weight: of the contrastive loss beside the cross entropy.
       embed_dim: E, length of the features of the contrast.

@@ -34,6 +34,7 @@ Groups = tuple[tuple[int, ...], ...]
 def nearest(x: jax.Array, count: int) -> jax.Array:
     """The `count` points nearest to each, itself included: (L, C, B, P) -> (L, B, P, count)."""
     wide = jax.lax.stop_gradient(at_least_float32(x))
+    wide -= wide.mean(-1, keepdims=True)  # far from the origin the differences would cancel
     inner = jnp.einsum("lcbp,lcbq->lbpq", wide, wide, precision="highest")
     square = jnp.square(wide).sum(1)
     distance = square[..., :, None] + square[..., None, :] - 2 * inner

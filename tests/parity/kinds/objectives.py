@@ -81,6 +81,7 @@ def run(
     x,
     objective: Callable | None = None,
     extra: dict | None = None,
+    wide_eval: bool = False,
     **arguments,
 ) -> dict:
     """Every result of a model kind, evaluation in float32 and training in float64; see `model.run`.
@@ -88,10 +89,16 @@ def run(
     Args:
       objective: (outputs, extra parameters) -> (total, results) of the published objective.
       extra: shapes of parameters outside backbone and head, by our names.
+      wide_eval: evaluate in float64 too, where a rounding decides between two neighbours.
       arguments: of the backbone in the training pass.
     """
     variables = load(given, net, family, x, extra=extra)
-    out, pooled, graph, taps = eval_pass(net, _without(variables, extra), jnp.asarray(x))
+    wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables)
+    exact = net.clone(backbone=net.backbone.clone(dtype=jnp.float64))
+    with jax.enable_x64(wide_eval):
+        args = (exact, wide, x.astype(np.float64)) if wide_eval else (net, variables, x)
+        passed = eval_pass(args[0], _without(args[1], extra), args[2])
+        out, pooled, graph, taps = jax.device_get(passed)
     by_axes = partial(_persons, given.case.spec["axes"])
     results = {"eval/out": out, "eval/prob": jax.nn.softmax(out), "eval/z": pooled}
     results |= {"eval/graph": graph, "eval/feat": by_axes("eval/feat", taps[-1])}
@@ -102,8 +109,6 @@ def run(
         return _cross_entropy(outputs["logits"], labels), {}
 
     with jax.enable_x64(True):
-        wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables)
-        exact = net.clone(backbone=net.backbone.clone(dtype=jnp.float64))
         doubles = {name: np.asarray(value, np.float64) for name, value in arguments.items()}
         outputs, pull, (feat, after) = linearise(exact, wide, np.asarray(x, np.float64), doubles)
         outside = {name: wide["params"][name] for name in extra or {}}
@@ -293,7 +298,7 @@ def hdgcn(
     backbone = BACKBONES["hdgcn"](
         layout=classic(layout), num_person=num_person, centre_of_mass=center_of_mass
     )
-    return run(given, Classifier(backbone, Linear(num_classes)), "hdgcn", x)
+    return run(given, Classifier(backbone, Linear(num_classes)), "hdgcn", x, wide_eval=True)
 
 
 def hdgcn_hierarchy(given, *, layout: Kinect, center_of_mass: int, groups: list[list[int]]):
