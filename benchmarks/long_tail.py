@@ -4,9 +4,9 @@
     python benchmarks/long_tail.py --workdir runs/long_tail --losses --seeds 3
     python benchmarks/long_tail.py --config configs/nwucla_brl.py:cpu --workdir runs/ucla --seeds 3
 
-The first takes about five minutes on two CPU cores and needs no data. Every line of the table is an
-ordinary run in a folder of its own; what is there is not trained again, so that more seeds or lines
-can be added later, and a run that was stopped goes on.
+The first is sized for five minutes on two idle CPU cores and needs no data. Every line of the table
+is an ordinary run in a folder of its own; what is there is not trained again, so that more seeds or
+lines can be added later, and a run that was stopped goes on.
 """
 
 from __future__ import annotations

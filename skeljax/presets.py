@@ -280,11 +280,17 @@ def _meaning(config, field: str) -> str:
 
 def _argument_meaning(made, argument: str) -> str:
     """What the docstring's Args or Attributes say of an argument; several may share a line."""
-    text = inspect.getdoc(getattr(made, "func", made)) or ""  # a partial is its function's
-    for names, meaning in re.findall(r"^ +([\w, ]+): (.+(?:\n {4,}\S.*)*)", text, re.MULTILINE):
-        if argument in names.split(", "):
-            return " ".join(meaning.split())
+    made = getattr(made, "func", made)  # a partial is its function's
+    for owner in getattr(made, "__mro__", (made,)):  # a subclass tells only what it adds
+        text = inspect.cleandoc(owner.__doc__ or "") if _ours(owner) else ""
+        for names, meaning in re.findall(r"^ +([\w, ]+): (.+(?:\n {4,}\S.*)*)", text, re.MULTILINE):
+            if argument in names.split(", "):
+                return " ".join(meaning.split())
     return ""
+
+
+def _ours(owner) -> bool:
+    return owner.__module__.startswith("skeljax")
 
 
 if __name__ == "__main__":

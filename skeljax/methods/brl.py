@@ -26,12 +26,7 @@ from skeljax.methods.supervised import Supervised
 class BRL(Supervised):
     """Supervised training on a batch of which some clips got the lower body of others.
 
-    Attributes:
-      net: the backbone, `x (N, M, T, V, C) -> Features`.
-      facts: of the data.
-      loss: of config.loss; action-aware if None.
-      label_smoothing: share of the target spread evenly over the K classes.
-      head_std: of the head's initial weights; 0 = CTR-GCN's sqrt(2 / K), PYSKL takes 0.01.
+    Attributes, beside those of Supervised (its loss is action-aware if config.loss names none):
       ratio: share of the batch that is mixed, rounded down.
       alpha: weight of the label of the upper body.
       kappa: how many times rarer one of the two classes must be to get the whole label.
