@@ -145,6 +145,7 @@ def describe_layout(layout: Layout) -> list[str]:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="skeljax check", description=__doc__.splitlines()[0])
     parser.add_argument("what", help="dataset, folder of packed splits, .npz file, or layout .toml")
+    parser.add_argument("--descriptions", help="texts of its classes for LST: name or .toml")
     parser.add_argument("--data_dir", help="where datasets live (default: that of TFDS)")
     args = parser.parse_args(argv)
     if args.what.endswith(".toml"):
@@ -155,6 +156,12 @@ def main(argv: list[str]) -> int:
     for store in parts:
         print(f"{store.dataset} {store.split}".strip() or args.what, *describe(store), sep="\n")
         wrong += [f"{store.split}: {fault}" for fault in faults(store)]
+    if args.descriptions:
+        from skeljax.text import actions
+
+        told = actions.load_actions(args.descriptions)
+        print(f"{args.descriptions}: {len(told)} actions described")
+        wrong += actions.faults(told, parts[0].classes)
     print("\n".join(["", "wrong:", *(f"  {fault}" for fault in wrong)] if wrong else ["", "fine"]))
     return 1 if wrong else 0
 

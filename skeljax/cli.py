@@ -16,6 +16,7 @@ VERBS = {
     "bench": ("skeljax.bench", "time a config on this machine"),
     "train": ("skeljax.main", "train by a config, or go on with a run that was stopped"),
     "evaluate": ("skeljax.evaluate", "test a saved run"),
+    "zeroshot": ("skeljax.zeroshot", "recognise by text: unseen classes, retrieval, few shots"),
     "fuse": ("skeljax.fuse", "add the scores of several streams"),
     "report": ("skeljax.report", "write tables and pictures of what a run can and cannot do"),
 }
