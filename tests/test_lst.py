@@ -15,7 +15,7 @@ from skeljax.layouts import get_layout
 from skeljax.losses import language
 from skeljax.methods import METHODS, Facts
 from skeljax.methods.lst import FIRST_SCALE, PARTS, part_joints
-from skeljax.models import BACKBONES
+from skeljax.models import BACKBONES, Features
 from test_text import bert_folder
 
 LAYOUT = get_layout("ucla20")
@@ -65,10 +65,11 @@ def test_a_feature_of_zeros_has_a_finite_gradient():
 
 
 def test_parts_are_means_over_their_joints():
-    of = method()
-    params, extra = of.init(jax.random.key(0), batch())
-    features = of.features(params, extra, batch())
-    found = of.project(params, features)
+    of, rng = method(), np.random.default_rng(0)
+    features = Features(rng.normal(size=(2, 5)), rng.normal(size=(2, 1, 3, 20, 5)), ())
+    heads = of.text_heads(7)
+    params = {"text_heads": jax.jit(heads.init)(jax.random.key(0), features)["params"]}
+    found = jax.jit(of.project)(params, features)
     for name, joints, got in zip(PARTS, part_joints(LAYOUT), found[1:]):
         mean = np.mean([features.map[:, :, :, v].mean((1, 2)) for v in joints], axis=0)
         head = params["text_heads"][name]
@@ -116,21 +117,27 @@ def test_a_trained_encoder_sees_what_a_frozen_one_gave(tmp_path, monkeypatch, co
     monkeypatch.setattr("skeljax.text.encoders.CACHE", str(tmp_path / "cache"))
     options = {"encoder": "bert", "weights": str(bert_folder(tmp_path / "bert"))}
     frozen, trained = method(**options), method(train_text=True, **options)
-    states = [of.init(jax.random.key(0), batch(count)) for of in (frozen, trained)]
-    assert set(jax.tree.leaves(trained.groups(states[1][0]))) == {
-        "backbone", "head", "scale", "text", "text_heads"
-    }  # fmt: skip
-    losses = []
-    for of, (params, extra) in zip((frozen, trained), states):
-        grad = jax.value_and_grad(of.loss_fn, has_aux=True)
-        (loss, _), gradient = grad(params, extra, batch(count), jax.random.key(1), 0)
-        losses.append(loss)
-        texts = of.class_texts(params, extra)
-        np.testing.assert_allclose(np.linalg.norm(texts, axis=-1), 1, rtol=1e-5)
-    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
-    assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(gradient["text"])) > 0
+    shapes = jax.eval_shape(trained.init, jax.random.key(0), batch(count))[0]
+    groups = set(jax.tree.leaves(trained.groups(shapes)))
+    assert groups == {"backbone", "head", "scale", "text", "text_heads"}
+    found = []
+    for of in (frozen, trained):
+        params = {"text": of.text_encoder.params}
+        extra = {"text": of.text_tables()}
+
+        def total(params, of=of, extra=extra):
+            texts = of.batch_texts(params, extra, batch(count)["label"], jax.random.key(1))
+            return sum(jnp.sum(jnp.sin(t)) for t in texts), texts
+
+        (_, texts), gradient = jax.jit(jax.value_and_grad(total, has_aux=True))(params)
+        found.append(texts)
+        largest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(gradient))
+        assert (largest > 0) == of.train_text
+        of_classes = of.class_texts(params, extra)
+        np.testing.assert_allclose(np.linalg.norm(of_classes, axis=-1), 1, rtol=1e-5)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), *found)
     with pytest.raises(ConfigError, match="cannot be trained"):
-        method(train_text=True).init(jax.random.key(0), batch())
+        method(train_text=True).text_tables()
 
 
 def test_the_published_scale_is_used_without_its_exponential():
@@ -151,10 +158,11 @@ def test_texts_of_a_class_are_its_own():
     other, moved = shuffled.texts
     assert other[moved["first"][0]] == "class2" and other[moved["part"][0, 3]].startswith("class1")
     drawn = set()
-    params, extra = plain.init(jax.random.key(0), batch())
+    extra = {"text": plain.text_tables()}
     (text,) = extra["text"].values()
+    draw = jax.jit(lambda key: plain.batch_texts({}, extra, jnp.array([3]), key))
     for seed in range(8):
-        whole, parts = plain.batch_texts(params, extra, jnp.array([3]), jax.random.key(seed))
+        whole, parts = draw(jax.random.key(seed))
         rows = [i for i in range(len(strings)) if (text["features"][i] == whole[0]).all()]
         drawn |= {strings[i] for i in rows}
         np.testing.assert_array_equal(parts[2, 0], text["features"][places["part"][2, 3]])

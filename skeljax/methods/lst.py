@@ -171,7 +171,7 @@ class Lst(Supervised):
         params, extra = super().init(rng, batch)
         params["scale"] = jnp.full((1, 5), FIRST_SCALE)
         if self.train_text:
-            params["text"] = self.text_encoder.params
+            params["text"] = jax.tree.map(jnp.asarray, self.text_encoder.params)
         extra["text"] = self.text_tables()
         whole, _ = self.batch_texts(params, extra, jnp.zeros(1, jnp.int32), rng)
         heads, features = self.text_heads(whole.shape[-1]), self.features(params, extra, batch)
