@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import tiny
+from skeljax import check
 from skeljax.errors import CheckpointError, ConfigError, DataError
 from skeljax.readers import ntu_classes, nw_ucla, synthetic
 from skeljax.text import actions, encoders, table
@@ -287,3 +289,11 @@ def test_line_formats(tmp_path):
     (tmp_path / "parts.txt").write_text("run;h;hd\n")
     with pytest.raises(ConfigError, match="7 pieces"):
         actions.load_actions(f"{tmp_path}/parts.txt")
+
+
+def test_check_compares_descriptions_with_a_dataset(tmp_path, capsys):
+    data, mine = tiny.dataset(tmp_path / "data"), str(tiny.METHODS["lst"]["descriptions"])
+    assert check.main([str(data), "--descriptions", mine]) == 0
+    assert "4 actions described" in capsys.readouterr().out
+    assert check.main([str(data), "--descriptions", "nw_ucla"]) == 1
+    assert "no description of 'class3'" in capsys.readouterr().out
