@@ -10,6 +10,7 @@ import pytest
 import runs
 import tiny
 from skeljax import zeroshot
+from skeljax.data.streams import stream
 from skeljax.errors import ConfigError
 from skeljax.layouts import get_layout
 from skeljax.losses import language
@@ -216,3 +217,12 @@ def test_a_run_without_some_classes_is_tested_on_them(tmp_path, capsys):
     assert found["unseen"] == ["class1"] and found["by text"]["unseen"] == 1
     assert set(found) == {"by text", "text to motion", "few shots", "unseen"}
     assert "1 of them unseen" in capsys.readouterr().out
+
+
+def test_streams_of_the_public_code():
+    corrected, public = (stream(LAYOUT, name) for name in ("infogcn1", "lst1_motion"))
+    wrist, hand = LAYOUT.joints.index("left_wrist"), LAYOUT.joints.index("left_hand")
+    assert corrected.matrix[hand, [hand, wrist]].tolist() == [1, -1]
+    assert public.matrix[wrist, [hand, wrist]].tolist() == [-1, 1] and public.motion
+    ntu = get_layout("ntu25")
+    np.testing.assert_array_equal(stream(ntu, "lst8").matrix, np.eye(25))
