@@ -20,6 +20,7 @@ VERBS = {
     "evaluate": ("skeljax.evaluate", "test a saved run"),
     "predict": ("skeljax.predict", "say what is done in new clips"),
     "zoo": ("skeljax.zoo", "list the backbones with their size and cost"),
+    "zeroshot": ("skeljax.zeroshot", "recognise by text: unseen classes, retrieval, few shots"),
     "fuse": ("skeljax.fuse", "add the scores of several streams"),
     "report": ("skeljax.report", "write tables and pictures of what a run can and cannot do"),
 }

@@ -1,5 +1,6 @@
 """Configs: every file parses and builds, every field has a meaning, words are answered."""
 
+import dataclasses
 import importlib.util
 import pathlib
 
@@ -8,6 +9,7 @@ import pytest
 
 from skeljax import presets
 from skeljax.errors import ConfigError
+from skeljax.text import load_actions
 
 REPO = pathlib.Path(__file__).resolve().parents[1]
 _BUILT = set()
@@ -49,6 +51,9 @@ def test_every_config_builds(path):
         return
     _BUILT.add(program)
     store = tiny.store(8, layout=layout)
+    if config.method.get("descriptions"):
+        names = [action.name for action in load_actions(config.method.descriptions)]
+        store = dataclasses.replace(store, classes=tuple(names))
     facts = job.training_facts(config, store, 1)
     built = job.build(config, facts)
     data = device_data(store, *built.train_recipes)

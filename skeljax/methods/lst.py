@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -16,8 +15,7 @@ import optax
 from skeljax.errors import ConfigError, choose
 from skeljax.layouts import Layout
 from skeljax.losses.language import contrast, unit
-from skeljax.methods.base import Facts
-from skeljax.models.heads import Linear
+from skeljax.methods.supervised import Supervised
 from skeljax.models.layers import Features, at_least_float32, kaiming_out, torch_uniform
 from skeljax.text import actions
 from skeljax.text.encoders import cached_features, fingerprint, make_encoder
@@ -56,16 +54,14 @@ class TextHeads(nn.Module):
 
 
 @dataclasses.dataclass(frozen=True)
-class Lst:
-    """Cross entropy, and five contrastive terms between skeleton and text.
+class Lst(Supervised):
+    """A loss of logits, and five contrastive terms between skeleton and text.
 
     The whole body is compared with a name of its class, four body parts with what an action's
     description says of them. Prediction needs the linear head alone: text and projections cost
     nothing there. A frozen encoder runs once, before the first step; then text is a gather.
 
     Attributes:
-      net: the backbone, `x (N, M, T, V, C) -> Features`.
-      facts: of the data.
       descriptions: a name of skeljax/text/descriptions, a .toml, or LST's `parts.txt,synonyms.txt`;
         empty = the shipped ones that have all classes.
       encoder: of the text: embedded, bert, clip, table or hash.
@@ -83,11 +79,9 @@ class Lst:
       bone_parts: slip of the published code for bone streams: parts by position in the list of
         bones, not by joint.
       fused_names: slip of the published code: no comma between the name and the hand's text.
-      label_smoothing: share of the target spread evenly over the K classes.
+      label_smoothing, head_std: as of plain supervised training, which this is a kind of.
     """
 
-    net: Any
-    facts: Facts
     descriptions: str = ""
     encoder: str = "embedded"
     weights: str = ""
@@ -100,17 +94,11 @@ class Lst:
     raw_scale: bool = False
     bone_parts: bool = False
     fused_names: bool = False
-    label_smoothing: float = 0.0
-
-    views: ClassVar[tuple[str, ...]] = ("x",)
 
     def __post_init__(self):
+        super().__post_init__()
         choose("terms", self.terms, TERMS, where="method.terms")
         part_joints(self.facts.layout, self.bone_parts)
-
-    @property
-    def head(self) -> Linear:
-        return Linear(len(self.facts.classes))
 
     def text_heads(self, width: int, part_width: int = 0) -> TextHeads:
         return TextHeads(part_joints(self.facts.layout, self.bone_parts), width, part_width)
@@ -125,7 +113,7 @@ class Lst:
         """
         told = list(actions.for_classes(self.descriptions, self.facts.classes))
         if self.shuffle_text:
-            told = told[1:] + told[:1]
+            told = told[len(told) // 2 :] + told[: len(told) // 2]
         whole = [action.whole(self.global_text) for action in told]
         count = np.array([len(names) for names in whole])
         strings = [name for names in whole for name in names]
@@ -180,37 +168,30 @@ class Lst:
     # ------------------------------------------------------------------------------ the method
 
     def init(self, rng, batch):
-        net_rng, head_rng, text_rng = jax.random.split(rng, 3)
-        variables = dict(self.net.init(net_rng, batch["x"], train=False))
-        features = self.net.apply(variables, batch["x"], train=False)
-        text = self.text_tables()
-        params = {
-            "backbone": variables["params"],
-            "head": self.head.init(head_rng, features.pooled)["params"],
-            "scale": jnp.full((1, 5), FIRST_SCALE),
-        }
+        params, extra = super().init(rng, batch)
+        params["scale"] = jnp.full((1, 5), FIRST_SCALE)
         if self.train_text:
-            params["text"] = self.text_encoder.params
-        extra = {"batch_stats": variables.get("batch_stats", {}), "text": text}
+            params["text"] = jax.tree.map(jnp.asarray, self.text_encoder.params)
+        extra["text"] = self.text_tables()
         whole, _ = self.batch_texts(params, extra, jnp.zeros(1, jnp.int32), rng)
-        params["text_heads"] = self.text_heads(whole.shape[-1]).init(text_rng, features)["params"]
+        heads, features = self.text_heads(whole.shape[-1]), self.features(params, extra, batch)
+        params["text_heads"] = heads.init(jax.random.fold_in(rng, 1), features)["params"]
         return params, extra
 
     def loss_fn(self, params, extra, batch, rng, step):
-        drop_rng, text_rng = jax.random.split(rng)
         variables = {"params": params["backbone"], "batch_stats": extra["batch_stats"]}
         features, moved = self.net.apply(
-            variables, batch["x"], train=True, mutable=["batch_stats"], rngs={"dropout": drop_rng}
+            variables, batch["x"], train=True, mutable=["batch_stats"], rngs={"dropout": rng}
         )
         label, logits = batch["label"], self.logits(params, features)
         target = jax.nn.one_hot(label, len(self.facts.classes))
         target = optax.smooth_labels(target, self.label_smoothing)
-        cross_entropy = optax.softmax_cross_entropy(logits, target).mean()
-        whole, parts = self.batch_texts(params, extra, label, text_rng)
+        loss = self.loss(logits, target, step, jax.random.fold_in(rng, 1))
+        whole, parts = self.batch_texts(params, extra, label, jax.random.fold_in(rng, 2))
         terms = self.text_terms(params, self.project(params, features), (whole, *parts), label)
         top1 = jnp.mean(logits.argmax(-1) == label)
-        metrics = {"top1": top1, "cross_entropy": cross_entropy, "text": terms.mean()}
-        return cross_entropy + self.alpha * terms.mean(), ({**extra, **moved}, metrics)
+        metrics = {"top1": top1, "text": terms.mean()}
+        return loss + self.alpha * terms.mean(), ({**extra, **moved}, metrics)
 
     def text_terms(self, params, skeletons, texts, label) -> jax.Array:
         """The contrastive terms that `terms` names, of five (B, d) each."""
@@ -227,20 +208,9 @@ class Lst:
         width, part_width = (len(heads[name]["bias"]) for name in ("whole", "head"))
         return self.text_heads(width, part_width).apply({"params": heads}, features)
 
-    def predict(self, params, extra, batch):
-        features = self.features(params, extra, batch)
-        return {"logits": self.logits(params, features), "feature": features.pooled}
-
     def features(self, params, extra, batch) -> Features:
         variables = {"params": params["backbone"], "batch_stats": extra["batch_stats"]}
         return self.net.apply(variables, batch["x"], train=False)
-
-    def logits(self, params, features):
-        """(N, K) in float32, whatever the backbone computes in."""
-        return self.head.apply({"params": params["head"]}, features.pooled)
-
-    def groups(self, params):
-        return {name: jax.tree.map(lambda _, n=name: n, tree) for name, tree in params.items()}
 
     # ---------------------------------------------------------- recognition by text (zeroshot.py)
 

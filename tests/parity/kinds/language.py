@@ -1,5 +1,6 @@
 """text/*, loss/lst_* and model/lst_ctrgcn: encoders, prompts and LST."""
 
+import dataclasses
 from functools import partial
 from typing import Literal
 
@@ -243,7 +244,7 @@ def lst_ctrgcn(
     texts = [given[f"text{i}"] for i in range(5)]
     with jax.enable_x64(True):  # gradients of alpha cancel, see kinds/model.py
         wide = jax.tree.map(partial(np.asarray, dtype=np.float64), (params, stats, x))
-        of = Lst(**vars(of) | {"net": of.net.clone(dtype=jnp.float64)})
+        of = dataclasses.replace(of, net=of.net.clone(dtype=jnp.float64))
         wide_texts = [np.asarray(text, np.float64) for text in texts]
         results = _quickly(of, _train)(*wide, np.asarray(given["y"]), wide_texts)
         (ce, whole), about, ce_grad, (lst_grad, text_grad) = jax.device_get(results)
