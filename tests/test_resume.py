@@ -10,7 +10,7 @@ import runs
 import tiny
 
 
-@pytest.fixture(scope="module", params=tiny.METHODS)
+@pytest.fixture(scope="module", params=tiny.params())
 def whole(request, tmp_path_factory):
     """(method, dataset, workdir, seconds from the headline to the end) of an undisturbed run."""
     folder = tmp_path_factory.mktemp(request.param)

@@ -5,6 +5,7 @@ by a line here.
 """
 
 import numpy as np
+import pytest
 
 from skeljax import presets
 from skeljax.data.store import Store
@@ -19,6 +20,14 @@ METHODS = {
     "linear": {},
     "finetune": {},
 }
+
+# In the process tests (minutes each) these run with -m slow: they are made of what the others are.
+SLOW = ("skeletonclr", "crosclr", "linear", "finetune")
+
+
+def params():
+    """METHODS for pytest's parametrize."""
+    return [pytest.param(m, marks=pytest.mark.slow) if m in SLOW else m for m in METHODS]
 
 
 def clips(count: int, *, first: int = 0, layout: str = "ucla20", classes: int = 4) -> list[Clip]:
