@@ -58,8 +58,8 @@ def test_evaluate_judges_by_neighbours_too(pretrained, capsys):
 def probe(pretrained, workdir, method, **fields):
     """A run that starts from the folder, without augmentation unless `fields` say so."""
     data, run, _ = pretrained
-    made = config(data, method, init_from=str(run), recipe__amplitude=0.0, recipe__ratio=0)
-    for field, value in fields.items():
+    made = config(data, method, init_from=str(run))
+    for field, value in {"amplitude": 0.0, "ratio": 0, **fields}.items():
         made.recipe[field] = value
     return runs.run(made, workdir)
 
