@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import io
 import pathlib
 import shutil
@@ -15,6 +14,7 @@ import sys
 import time
 
 from skeljax.errors import DataError, run_cli
+from skeljax.files import alone
 
 
 def prepare(
@@ -47,7 +47,7 @@ def prepare(
     if final.exists() and not force:
         return builder
     try:
-        with _alone(final.parent):
+        with alone(final.parent):
             old = _clear(final)
             if final.exists() and not force:  # another process was faster
                 return open_builder()
@@ -65,15 +65,6 @@ def prepare(
             do="mend that, or choose another folder with --data_dir",
         ) from None  # fmt: skip
     return open_builder()
-
-
-@contextlib.contextmanager
-def _alone(folder: pathlib.Path):
-    """Only one process at a time works in `folder`; the lock ends with its process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _clear(final: pathlib.Path) -> pathlib.Path:
@@ -135,16 +126,19 @@ def _where(builder) -> str:
 
 
 def catalogue(data_dir) -> str:
-    """One line a dataset and config: what it is, and whether it is there."""
+    """One line a dataset and config: what it is, what it needs, and whether it is there."""
     from skeljax.datasets import BUILDERS, open_dataset
 
     lines = []
     for dataset, builder in BUILDERS.items():
+        lines += [f"{dataset}: {builder.__doc__.splitlines()[0]}"]
+        lines += [f"  {builder.MANUAL_DOWNLOAD_INSTRUCTIONS or 'Needs no files: it is generated.'}"]
         for config in builder.builder_configs or [""]:
             name = f"{dataset}/{config}".rstrip("/")
             path = pathlib.Path(open_dataset(name, data_dir).data_path)
+            about = getattr(builder.builder_configs.get(config), "description", "")
             there = f"in {path}" if path.exists() else "not prepared yet"
-            lines.append(f"{name:<18} {builder.__doc__.splitlines()[0]} [{there}]")
+            lines.append(f"  {name:<26} {about} [{there}]")
     return "\n".join(lines)
 
 
@@ -160,6 +154,10 @@ def main(argv: list[str]) -> None:
         "--allow-missing", action="store_true", help="build although files are bad or missing"
     )
     parser.add_argument("--force", action="store_true", help="build anew")
+    parser.add_argument(
+        "--export", metavar="FILE.pkl|FILE.npz|FOLDER",
+        help="also write it as PYSKL, CTR-GCN or ST-GCN keep it",
+    )  # fmt: skip
     parser.add_argument("--list", action="store_true", help="what can be prepared, and what is")
     args = parser.parse_args(argv)
     if args.list:
@@ -180,6 +178,10 @@ def main(argv: list[str]) -> None:
     else:
         print(f"built in {time.monotonic() - start:.0f} s")
     print(summary(builder))
+    if args.export:
+        from skeljax.export import export
+
+        print("", *export(builder, args.export), sep="\n")
 
 
 if __name__ == "__main__":

@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 import pathlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow_datasets as tfds
 
+from skeljax.datasets.in_order import in_order
 from skeljax.errors import DataError
 from skeljax.layouts import Layout
 from skeljax.progress import progress
@@ -41,15 +42,20 @@ class SkeletonBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         self.allow_missing = allow_missing
         super().__init__(file_format=file_format, **kwargs)
 
+    def _download_and_prepare(self, *args, **kwargs) -> None:
+        with in_order():
+            super()._download_and_prepare(*args, **kwargs)
+
     def skeleton_info(
         self,
         layout: Layout,
-        classes: Sequence[str],
+        classes: Sequence[str] | int,
         facts: Mapping[str, tuple[int, ...]],
         homepage: str | None = None,
     ) -> tfds.core.DatasetInfo:
         """Info of clips of one layout: keypoints (M, T, V, C), label, name, and integer `facts`
-        of the shapes given."""
+        of the shapes given. Where `classes` is a number, their names are set when it is built."""
+        named = {"num_classes": classes} if isinstance(classes, int) else {"names": list(classes)}
         keypoints = tfds.features.Tensor(
             shape=(None, None, layout.num_joints, layout.channels),
             dtype=np.float32,
@@ -59,7 +65,7 @@ class SkeletonBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             features=tfds.features.FeaturesDict(
                 {
                     "keypoints": keypoints,
-                    "label": tfds.features.ClassLabel(names=list(classes)),
+                    "label": tfds.features.ClassLabel(**named),
                     "name": tfds.features.Text(),
                     **{
                         fact: tfds.features.Tensor(shape=shape, dtype=np.int32)
@@ -81,24 +87,46 @@ class SkeletonBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
           names: the clips of every split, in order.
 
         Raises:
-          DataError: files are bad, missing or on no list, and `allow_missing` is off; or a split
-            is left without a clip. It lists the files.
+          DataError: see `checked_splits`.
         """
-        wanted, clips, faults = set().union(*names.values()), {}, []
+        clips, faults = {}, []
         for result in results:
             if isinstance(result, DataError):
                 faults.append(str(result))
-            elif result.name in wanted:
-                clips[result.name] = result
             else:
-                faults.append(f"{result.name} is on no list of {self.name}")
-        missing = sorted(wanted - set(clips))
+                clips[result.name] = result
+        return self.checked_splits(clips, faults, names, clips.__getitem__)
+
+    def checked_splits(
+        self,
+        there: Collection[str],
+        faults: list[str],
+        names: Mapping[str, Sequence[str]],
+        load: Callable[[str], Clip],
+        ignored: Collection[str] = (),
+    ):
+        """Generators of all splits, whose clips are loaded one by one when they are written.
+
+        Args:
+          there: names of the clips that can be loaded.
+          faults: what is wrong with files that gave no clip.
+          names: the clips of every split, in order.
+          load: gives the clip of a name.
+          ignored: clips that are known and left out.
+
+        Raises:
+          DataError: files are bad, missing or on no list, and `allow_missing` is off; or a split
+            is left without a clip. It lists the files.
+        """
+        wanted = set().union(*names.values())
+        strange = sorted(set(there) - wanted - set(ignored))
+        faults = faults + [f"{name} is on no list of {self.name}" for name in strange]
+        missing = sorted(wanted - set(there))
         chosen = {
-            split: [clips[name] for name in listed if name in clips]
-            for split, listed in names.items()
+            split: [name for name in listed if name in there] for split, listed in names.items()
         }
         if faults or missing:
-            found = f"{len(clips):,} good clips; {listing(faults, 'bad files')}\n"
+            found = f"{len(wanted) - len(missing):,} good clips; {listing(faults, 'bad files')}\n"
             found += "    " + listing(missing, "clips missing")
             if not (self.allow_missing and all(chosen.values())):
                 raise DataError(
@@ -112,9 +140,12 @@ class SkeletonBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 )
             print(f"warning: {found}", file=sys.stderr)
         self.info.metadata["missing"] = missing
-        return {split: self._generate_examples(split, part) for split, part in chosen.items()}
+        return {split: self._generate_examples(split, part, load) for split, part in chosen.items()}
 
-    def _generate_examples(self, split: str, clips: Sequence[Clip]) -> Iterator[tuple[str, dict]]:
-        for clip in progress(clips, f"write {split}"):
+    def _generate_examples(
+        self, split: str, names: Sequence[str], load: Callable[[str], Clip]
+    ) -> Iterator[tuple[str, dict]]:
+        for name in progress(names, f"write {split}"):
+            clip = load(name)
             example = {"keypoints": clip.keypoints, "label": clip.label, "name": clip.name}
             yield clip.name, example | clip.facts

@@ -27,7 +27,8 @@ S32:8,41,43,44,67,102-106
 """
 _SUBJECTS60 = (1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38)
 _SUBJECTS120 = (
-    *_SUBJECTS60, 45, 46, 47, 49, 50, 52, 53, 54, 55, 56, 57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89,
+    *_SUBJECTS60,
+    45, 46, 47, 49, 50, 52, 53, 54, 55, 56, 57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89,
     91, 92, 93, 94, 95, 97, 98, 100, 103,
 )  # fmt: skip
 
@@ -88,6 +89,7 @@ def available(dataset: str) -> tuple[str, ...]:
     return tuple(name for name in recorded(dataset) if name not in missing(dataset))
 
 
+@functools.cache
 def split_names(dataset: str, protocol: str) -> dict[str, list[str]]:
     """Names of train, test and the long-tailed parts of train, in the published order: by
     ascending subject, camera or setup, within it by name. Score files rest on that order."""
