@@ -162,7 +162,7 @@ def finish(workdir, config, judge: Evaluator, state, judged: str, wall_s: float)
     Returns:
       result.json's content.
     """
-    about, facts, result = rundir.read(workdir), judge.job.facts, {}
+    about, facts, result, tested = rundir.read(workdir), judge.job.facts, {}, None
     for which, variables, step in _candidates(workdir, config, state, judged):
         variables = replicate(variables, judge.mesh)
         scores = judge.scores(variables["params"], variables["extra"], facts.class_counts)
@@ -177,10 +177,12 @@ def finish(workdir, config, judge: Evaluator, state, judged: str, wall_s: float)
         if is_main():
             ending = "" if which == "last" else f"_{which}"
             files.write_json(pathlib.Path(workdir) / f"result{ending}.json", row)
-            score_files.write(pathlib.Path(workdir) / f"scores{ending}.npz", scores)
+            path = pathlib.Path(workdir) / f"scores{ending}.npz"
+            score_files.write(path, scores)
+            tested = tested or (path if ending else workdir)
         result = result or row
-    if is_main() and result:
-        print(write_report(workdir))
+    if tested:  # the folder, or where the last epoch is not tested the best one's scores
+        print(write_report(tested))
     return result
 
 

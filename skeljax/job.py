@@ -83,11 +83,30 @@ def load_stores(config: ConfigDict) -> Stores:
 
 
 def load_split(config: ConfigDict, split: str) -> Store:
-    """One split of config.data.dataset: of TFDS, of a folder of Store files, or a list of names."""
+    """One split of config.data.dataset: of TFDS, of a folder of Store files, or a list of names.
+
+    Raises:
+      ConfigError: config.data.layout has other joints than the data.
+    """
+    store = _read_split(config, split)
+    if not config.data.layout:
+        return store
+    wanted, found = get_layout(config.data.layout), get_layout(store.layout)
+    if (wanted.joints, wanted.channels) != (found.joints, found.channels):
+        raise ConfigError(
+            "this layout does not describe the data",
+            where="data.layout",
+            found=_size(wanted),
+            expected=f"the joints of {_size(found)}",
+        )
+    return dataclasses.replace(store, layout=config.data.layout)
+
+
+def _read_split(config: ConfigDict, split: str) -> Store:
     data = config.data
     choose("storage", data.storage, ("float32", "float16"), where="data.storage")
     if split.endswith(".txt"):
-        return load_split(config, "train").named(read_names(split))
+        return _read_split(config, "train").named(read_names(split))
     folder = pathlib.Path(data.dataset).expanduser()
     if folder.is_dir():
         return Store.load(folder / f"{split}.npz")

@@ -85,6 +85,48 @@ def gains(gain, names: Sequence[str]) -> Figure:
     return figure
 
 
+def changes(names: Sequence[str], values, label: str) -> Figure:
+    """Two values of each name, before and now, as a line between two points; the first on top."""
+    figure, (ax,) = _axes(6, 1.2 + 0.24 * len(names))
+    for y, (before, now) in enumerate(values):
+        ax.plot([before, now], [y, y], color=_ORANGE if now > before else _BLUE, linewidth=2)
+    if len(names):
+        before, now = np.asarray(values, float).T
+        colour = np.where(now > before, _ORANGE, _BLUE)
+        ax.scatter(before, range(len(names)), s=24, color=_GREY, zorder=3, label="baseline")
+        ax.scatter(now, range(len(names)), s=24, color=colour, zorder=3, label="run")
+        ax.legend(frameon=False, fontsize=8)
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.set_xlabel(label)
+    return figure
+
+
+def calibration(confidence, accuracy, count) -> Figure:
+    """Accuracy against confidence in bins of it, of `metrics.reliability`, and the clips in each.
+
+    A calibrated network lies on the diagonal; bars below it are overconfident.
+    """
+    bins = len(count)
+    middle, there = (np.arange(bins) + 0.5) / bins, np.asarray(count) > 0
+    figure, (ax, below) = _axes(8, 3.4, columns=2)
+    ax.plot([0, 100], [0, 100], color=_GREY, linewidth=1)
+    ax.bar(100 * middle[there], 100 * np.asarray(accuracy)[there], width=90 / bins, color=_BLUE)
+    ax.plot(
+        100 * np.asarray(confidence)[there], 100 * np.asarray(accuracy)[there],
+        "o", color=_ORANGE, markersize=4,
+    )  # fmt: skip
+    ax.set_xlim(0, 100)
+    ax.set_ylim(0, 104)
+    ax.set_ylabel("accuracy, %")
+    below.bar(100 * middle, count, width=90 / bins, color=_GREY)
+    below.set_xlim(0, 100)
+    below.set_ylabel("clips")
+    for axes in (ax, below):
+        axes.set_xlabel("confidence, %")
+    return figure
+
+
 def curve(rows: Sequence[Mapping[str, float]]) -> Figure:
     """Loss and accuracy over epochs, from the lines of a metrics.jsonl.
 

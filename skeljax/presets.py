@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 from skeljax.data.recipes import RECIPES
 from skeljax.data.streams import STREAMS
 from skeljax.errors import ConfigError, choose
+from skeljax.fuse import PRESETS
 from skeljax.losses import LOSSES
 from skeljax.methods import METHODS
 from skeljax.models import BACKBONES
@@ -36,6 +37,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "data.labelled": (1.0, "share of each class's clips that is trained on (semi-supervised)"),
     "data.test": ("test", "split that is tested on"),
     "data.dir": ("", "TFDS folder; empty = TFDS's own default"),
+    "data.layout": ("", "other layout of the same joints, such as ntu25_pyskl; empty = the data's"),
     "data.prepare": ("none", "whole-clip preparation, done once: none, prenorm3d, ..."),
     "data.bodies": (0, "bodies a clip, M; 0 = as many as the training split has"),
     "data.storage": ("float32", "type of the coordinates on the device: float32 or float16"),
@@ -74,6 +76,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "row.streams": ((), "streams that are trained one after the other and fused; empty = `stream`"),
     "row.fusions": ({}, "weights of the fused streams, by name: {'two': {'joint': 1, 'bone': 1}}"),
     "row.table": ("", "whole self-supervised table, as 'ntu60:xsub,joint'; empty = this run alone"),
+    "row.epochs": ({}, "epochs of a stream where they are not train.epochs: {'bone': 70}"),
     "row.rule": ("logits", "what is summed: logits or probabilities"),
 }  # fmt: skip
 
@@ -110,11 +113,56 @@ def use_recipe(config: ConfigDict, name: str, **arguments) -> None:
     _use(config, "recipe", name, RECIPES, arguments)
 
 
+LONG_TAIL = {
+    "method": ("brl", "bfl", "plain", *LOSSES),
+    "backbone": ("stgcnpp", "stgcn", "aagcn", "ctrgcn", "msg3d"),
+    "slips": ("corrected", "as_published"),
+}
+SIX_STREAMS = {name: PRESETS[f"brl-{n}"].weights for name, n in zip(("two", "four", "six"), "246")}
+
+
+def use_long_tail(config: ConfigDict, method: str, backbone: str, slips: str = "corrected") -> None:
+    """BRL's experiments: network, recipe, method and training of all long-tailed configs.
+
+    Args:
+      method: ``brl``; ``bfl``, the same with class-balanced weights; ``plain``, the published
+        baselines (100 frames, no augmentation, 16 epochs of cross entropy); or a loss, which
+        trains without mixing and resampling, else as BRL does.
+      backbone: of PYSKL's code, one of LONG_TAIL.
+      slips: ``as_published`` runs BRL's code to the letter.
+    """
+    use_model(config, {"aagcn": "aagcn_pyskl", "ctrgcn": "ctrgcn_pyskl"}.get(backbone, backbone))
+    if method in ("brl", "bfl"):
+        exact = slips == "as_published"
+        use_method(config, "brl", aligned=not exact, shared=exact)
+        use_loss(config, "action_aware" if method == "brl" else "class_balanced")
+        if method == "brl":
+            config.loss.published = exact
+        config.data.sampler = "class_specific"
+    else:
+        use_method(config, "supervised", head_std=0.01)
+        use_loss(config, "ce" if method == "plain" else method)
+    use_recipe(config, "pyskl" if method == "plain" else "brl")
+    config.train.epochs = 16 if method == "plain" else 24
+    use_pyskl_training(config)
+
+
+def use_pyskl_training(config: ConfigDict) -> None:
+    """Optimizer, schedule and batches of PYSKL: 0.1 for 128 clips a step, half a cosine."""
+    config.train.batch = 16
+    config.data.repeat = 5
+    config.optim.base_batch = 128
+    config.optim.weight_decay = 5e-4
+    config.optim.schedule.name = "cosine"
+    config.optim.schedule.per_step = True
+
+
 def use_row(
     config: ConfigDict,
     streams: Sequence[str],
     fusions: Mapping[str, Mapping[str, float]],
     rule: str = "logits",
+    epochs: Mapping[str, int] | None = None,
 ) -> None:
     """Makes the config a whole row of a table: `streams`, each trained alone, and their fusions.
 
@@ -123,8 +171,10 @@ def use_row(
     Args:
       fusions: weights by the name of the fusion; fuse.PRESETS has published ones.
       rule: ``logits`` or ``probabilities``, what is summed.
+      epochs: of the streams whose epochs are not config.train.epochs.
     """
     config.row.streams, config.row.rule = tuple(streams), rule
+    config.row.epochs = ConfigDict(dict(epochs or {}))
     config.row.fusions = ConfigDict(
         {
             name: {stream: float(weight) for stream, weight in weights.items()}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from skeljax import files, metrics, scores
+from skeljax import files, metrics, pairs, scores
 from skeljax.errors import DataError, run_cli
 from skeljax.fuse import match
 from skeljax.logbook import read_metrics
@@ -22,9 +22,10 @@ _SAID = ("dataset", "protocol", "method", "backbone", "stream", "which", "epoch"
 def write_report(run_dir, *, baseline=None, out=None) -> str:
     """Writes the report of one run and returns its text.
 
-    ``report.txt``, ``per_class.csv`` and ``confusion.png`` always; ``frequency.png`` where training
-    clips a class differ by more than half; ``curve.png`` where there is a metrics.jsonl;
-    ``collapse.png`` of a contrastive pre-training; ``gains.png`` with a baseline.
+    ``report.txt``, ``per_class.csv``, ``confusion.csv``, ``confusion.png`` and ``calibration.png``
+    always; ``groups.csv`` and ``frequency.png`` where training clips a class differ by more than
+    half; ``curve.png`` where there is a metrics.jsonl; ``collapse.png`` of a contrastive
+    pre-training; ``gains.png``, ``pairs.csv`` and ``pairs.png`` with a baseline.
 
     Args:
       run_dir: a run folder, or a file of scores with labels.
@@ -41,26 +42,39 @@ def write_report(run_dir, *, baseline=None, out=None) -> str:
     out = pathlib.Path(out) if out else (run_dir if run_dir.is_dir() else run_dir.parent) / "report"
     matrix = metrics.confusion(run.scores, run.label)
     accuracy = metrics.per_class(run.scores, run.label)
-    gain = None if baseline is None else accuracy - _same_clips(run, baseline)
+    other = None if baseline is None else _same_clips(run, baseline)
+    gain = None if other is None else accuracy - metrics.per_class(other.scores, other.label)
+    groups, names = _group_rows(run, other), run.class_names()
+    changed = pairs.confusable(other.scores, run.scores, run.label) if other else []
     text = "\n\n".join(
         part
         for part in (
             _heading(run, result),
-            _groups(run),
+            aligned(groups) if groups else "",
             _classes(run, accuracy, gain),
-            _pairs(matrix, run.class_names()),
+            _pairs(matrix, names),
+            pairs.text(changed, other, run) if changed else "",
         )
         if part
     )
     _write(out / "report.txt", text + "\n")
     _write(out / "per_class.csv", _csv(_class_rows(run, accuracy, gain)))
-    pictures = {"confusion.png": plots.confusion(matrix, run.class_names())}
-    if uneven(run.train_counts):
+    counted = [["true", *names], *([name, *row] for name, row in zip(names, matrix.tolist()))]
+    _write(out / "confusion.csv", _csv(counted))
+    pictures = {
+        "confusion.png": plots.confusion(matrix, names),
+        "calibration.png": plots.calibration(*metrics.reliability(chances(run), run.label)),
+    }
+    if groups:
+        _write(out / "groups.csv", _csv(groups))
         pictures["frequency.png"] = plots.frequency(
             run.train_counts, accuracy, metrics.shots(run.train_counts)
         )
     if gain is not None:
-        pictures["gains.png"] = plots.gains(gain, run.class_names())
+        pictures["gains.png"] = plots.gains(gain, names)
+    if changed:
+        _write(out / "pairs.csv", _csv(pairs.rows(changed, names)))
+        pictures["pairs.png"] = pairs.figure(changed, names)
     log = run_dir / "metrics.jsonl"
     if log.is_file():
         rows = read_metrics(log)
@@ -92,16 +106,35 @@ def uneven(counts) -> bool:
     return counts is not None and counts.max() >= 2 * max(counts.min(), 1)
 
 
+def chances(run: Scores) -> np.ndarray:
+    """(N,K) probabilities."""
+    return run.scores if run.kind == "probabilities" else metrics.softmax(run.scores)
+
+
 def table(paths: Sequence) -> list[list[str]]:
-    """A header and one row a run: what it is, and its accuracies in percent."""
-    rows = [["run", *_SAID[:5], "top-1", "top-5", "mean class"]]
-    for path in paths:
-        run, result = load_run(path)
+    """A header and one row a run: what it is, and its accuracies and calibration in percent.
+
+    With those of many, medium and few clips, and of thirds, where a run's training was uneven.
+    """
+    runs = [load_run(path) for path in paths]
+    tailed = any(uneven(run.train_counts) for run, _ in runs)
+    rows = [["run", *_SAID[:5], "top-1", "top-5", "mean class", "ECE"]]
+    rows[0] += ["many", "medium", "few", "head", "middle", "tail"] if tailed else []
+    for path, (run, result) in zip(paths, runs):
         found = metrics.summary(run.scores, run.label)
-        numbers = [f"{100 * found[key]:.2f}" for key in ("top1", "top5", "mean_class")]
+        numbers = [found[key] for key in ("top1", "top5", "mean_class")]
+        numbers.append(metrics.ece(chances(run), run.label))
+        if tailed:
+            for groups in _groupings(run):
+                numbers += metrics.group_accuracy(run.scores, run.label, groups).values()
         said = [str(result.get(key) or "-") for key in _SAID[:5]]
-        rows.append([pathlib.Path(path).name, *said, *numbers])
+        rows.append([pathlib.Path(path).name, *said, *map(_percent, numbers)])
+        rows[-1] += ["-"] * (len(rows[0]) - len(rows[-1]))
     return rows
+
+
+def _percent(share: float, form: str = ".2f") -> str:
+    return "-" if np.isnan(share) else f"{100 * share:{form}}"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -123,30 +156,36 @@ def _is_number(text: str) -> bool:
 def _heading(run: Scores, result: dict) -> str:
     said = [f"{key} {result[key]}" for key in _SAID if result.get(key) not in (None, "")]
     found = metrics.summary(run.scores, run.label)
-    prob = run.scores if run.kind == "probabilities" else metrics.softmax(run.scores)
     numbers = ", ".join(
         f"{word} {100 * found[key]:.2f}"
         for word, key in (("top-1", "top1"), ("top-5", "top5"), ("mean class", "mean_class"))
     )
     clips = f"{len(run.label):,} clips, {run.scores.shape[1]} classes"
-    calibration = f"calibration error (ECE) {100 * metrics.ece(prob, run.label):.2f}"
+    calibration = f"calibration error (ECE) {100 * metrics.ece(chances(run), run.label):.2f}"
     return "\n".join([", ".join(said) or run.source, clips, numbers + " %, " + calibration + " %"])
 
 
-def _groups(run: Scores) -> str:
-    """Accuracy by training clips a class, where these are uneven."""
+def _groupings(run: Scores) -> list[dict[str, np.ndarray]]:
+    """Classes by thresholds of their training clips, and by thirds; none where they are even."""
     if not uneven(run.train_counts):
-        return ""
-    rows = [["group", "classes", "training clips", "mean class %"]]
-    named = metrics.shots(run.train_counts), metrics.thirds(run.train_counts)
-    for groups in named:
+        return []
+    return [metrics.shots(run.train_counts), metrics.thirds(run.train_counts)]
+
+
+def _group_rows(run: Scores, other: Scores | None) -> list[list[str]]:
+    """Mean class accuracy by training clips a class, and its gain over a baseline."""
+    rows = [["group", "classes", "training clips", "mean class %", *(["gain"] if other else [])]]
+    for groups in _groupings(run):
         found = metrics.group_accuracy(run.scores, run.label, groups)
+        before = metrics.group_accuracy(other.scores, run.label, groups) if other else {}
         for name, mask in groups.items():
             if mask.any():
                 counts = run.train_counts[mask]
                 span = f"{counts.min()} to {counts.max()}"
-                rows.append([name, str(mask.sum()), span, f"{100 * found[name]:.2f}"])
-    return aligned(rows)
+                rows.append([name, str(mask.sum()), span, _percent(found[name])])
+                if other:
+                    rows[-1].append(_percent(found[name] - before[name], "+.2f"))
+    return rows if len(rows) > 1 else []
 
 
 def _class_rows(run: Scores, accuracy, gain) -> list[list[str]]:
@@ -177,8 +216,8 @@ def _pairs(matrix, names: Sequence[str]) -> str:
     return "most confused pairs\n" + aligned(rows) if len(rows) > 1 else ""
 
 
-def _same_clips(run: Scores, baseline) -> np.ndarray:
-    """(K,) accuracy of the classes in a baseline on the same clips."""
+def _same_clips(run: Scores, baseline) -> Scores:
+    """The baseline's scores of the run's clips, in the run's order."""
     other, _ = load_run(baseline)
     if run.name is not None and other.name is not None:
         other = other.take(match(other.name, run.name, f"{baseline} against {run.source}"))
@@ -189,7 +228,7 @@ def _same_clips(run: Scores, baseline) -> np.ndarray:
             found=f"scores {other.scores.shape}",
             expected=f"{run.scores.shape}, with the same labels",
         )
-    return metrics.per_class(other.scores, other.label)
+    return other
 
 
 def _csv(rows) -> str:

@@ -58,9 +58,10 @@ def check(config: ConfigDict) -> None:
     choose("rule", config.row.rule, scores.KINDS, where="row.rule")
     for stream in config.row.streams:
         make_stream(get_layout("ntu25"), stream)
-    for name, weights in config.row.fusions.items():
-        for stream in weights:
-            choose("stream", stream, config.row.streams, where=f"row.fusions.{name}")
+    named = {f"row.fusions.{name}": weights for name, weights in config.row.fusions.items()}
+    for where, streams in {**named, "row.epochs": config.row.epochs}.items():
+        for stream in streams:
+            choose("stream", stream, config.row.streams, where=where)
     if not config.train.test_last:
         raise ConfigError("a row is made of tested streams", where="train.test_last", found=False)
 
@@ -72,6 +73,7 @@ def single(config: ConfigDict, stream: str) -> ConfigDict:
     one = ConfigDict(config.to_dict())
     one.stream, one.row = stream, presets.base().row
     one.init_from = config.init_from.replace("{stream}", stream)
+    one.train.epochs = config.row.epochs.get(stream, config.train.epochs)
     return one
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from skeljax.data.feeder import SAMPLERS, epoch_order, eval_batches, hold_out
+from skeljax.data.feeder import SAMPLERS, class_specific, epoch_order, eval_batches, hold_out
 from skeljax.data.longtail import exponential_counts
 from skeljax.data.store import Store
 from skeljax.errors import ConfigError, DataError
@@ -35,6 +35,13 @@ def test_class_specific_lifts_the_last_third_to_the_head_and_leaves_the_rest():
     assert seen.tolist() == [50, 30, 20, 12, 50, 50]
     per_clip = np.bincount(order(batch=1, sampler="class_specific").ravel())[LABELS == 4]
     assert set(per_clip) == {7, 8}
+
+
+def test_class_specific_finds_the_rarest_third_wherever_it_is():
+    counts = np.array([10, 100, 20, 80, 5, 50])
+    lifted = class_specific(counts)
+    np.testing.assert_allclose(lifted, [10, 1, 1, 1, 20, 1])
+    np.testing.assert_allclose(class_specific(np.full(6, 7)), 1)
 
 
 @pytest.mark.parametrize(

@@ -169,26 +169,15 @@ def test_any_skeleton(layout):
     assert out.pooled.shape == (2, 16) and np.isfinite(out.pooled).all()
 
 
-@pytest.mark.parametrize("name", BACKBONES)
-def test_features(name):
+def test_features():
     x = normal(2, 3, 13, 20, 3)
-    net = small(name, num_person=3, depth=4, grow=(2, 4))
+    net = small(num_person=3, depth=4, grow=(2, 4))
     out = forward(net, perturbed(net, x, train=False), x)
     assert [tap.shape for tap in out.taps] == [
         (2, 3, 13, 20, 8), (2, 3, 7, 20, 16), (2, 3, 7, 20, 16), (2, 3, 4, 20, 32),
     ]  # fmt: skip
     np.testing.assert_array_equal(out.map, out.taps[-1])
     np.testing.assert_allclose(out.pooled, out.map.mean((1, 2, 3)), rtol=1e-5)
-
-
-@pytest.mark.parametrize("name", BACKBONES)
-def test_clips_do_not_see_each_other_in_evaluation(name):
-    x = normal(3, 1, 8, 20, 3)
-    net = small(name)
-    variables = perturbed(net, x, train=False)
-    together = forward(net, variables, x).pooled
-    alone = forward(net, variables, x[1:2]).pooled
-    np.testing.assert_allclose(together[1:2], alone, rtol=1e-4, atol=1e-5)
 
 
 def test_bfloat16_is_close_and_keeps_float32_state():
@@ -225,7 +214,7 @@ def test_learned_topology_gets_a_gradient_from_the_start():
     "layout, num_person, classes, total",
     [("ntu25", 2, 60, 1446672), ("ntu25", 2, 120, 1462092), ("ucla20", 1, 10, 1426892)],
 )
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", ["ctrgcn", "ctrgcn_pyskl"])
 def test_published_sizes(name, layout, num_person, classes, total):
     backbone = BACKBONES[name](layout=get_layout(layout), num_person=num_person)
     net = Classifier(backbone, Linear(classes))

@@ -41,7 +41,8 @@ def test_every_config_builds(path):
     from skeljax.data.recipes import device_data
 
     config = _load(path).get_config()
-    layout = "ucla20" if config.data.dataset == "nw_ucla" else "ntu25"
+    dataset = config.data.dataset.partition("/")[0]
+    layout = {"nw_ucla": "ucla20", "kinetics_skeleton": "coco17"}.get(dataset, "ntu25")
     parts = ("model", "method", "loss", "recipe")
     program = repr([layout, *(config[part].to_dict() for part in parts)])
     if program in _BUILT:  # the same as that of another dataset

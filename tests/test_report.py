@@ -55,8 +55,13 @@ def test_text_and_files(tmp_path):
         ["1", "sit down", "60", "2", "100.00"],
         ["2", "kick, twice", "5", "2", "50.00"],
     ]
+    with open(folder / "confusion.csv") as file:
+        assert list(csv.reader(file)) == [
+            ["true", *CLASSES], ["wave", "3", "1", "0"], ["sit down", "0", "2", "0"],
+            ["kick, twice", "1", "0", "1"],
+        ]  # fmt: skip
     pictures = sorted(path.name for path in folder.glob("*.png"))
-    assert pictures == ["confusion.png", "curve.png", "frequency.png"]
+    assert pictures == ["calibration.png", "confusion.png", "curve.png", "frequency.png"]
     for picture in pictures:
         pixels = np.asarray(Image.open(folder / picture).convert("L"))
         assert pixels.shape[0] > 100 and pixels.std() > 5
@@ -65,7 +70,9 @@ def test_text_and_files(tmp_path):
 def test_an_even_training_set_has_no_groups_and_no_log_no_curve(tmp_path):
     run = make_run(tmp_path / "joint", JOINT, LABEL, counts=(100, 90, 80), log=False)
     assert "many" not in report.write_report(run)
-    assert [path.name for path in (run / "report").glob("*.png")] == ["confusion.png"]
+    pictures = sorted(path.name for path in (run / "report").glob("*.png"))
+    assert pictures == ["calibration.png", "confusion.png"]
+    assert not (run / "report/groups.csv").exists()
 
 
 def test_gains_over_a_baseline_in_another_order(tmp_path):
@@ -79,6 +86,14 @@ def test_gains_over_a_baseline_in_another_order(tmp_path):
     assert gains == {
         "name": "gain", "wave": "-25.00", "sit down": "+50.00", "kick, twice": "+0.00"
     }  # fmt: skip
+    with open(tmp_path / "out/groups.csv") as file:
+        groups = list(csv.reader(file))
+    assert groups[0] == ["group", "classes", "training clips", "mean class %", "gain"]
+    assert groups[1:] == [
+        [name, "1", f"{n} to {n}", accuracy, gains[c]]
+        for names in (("many", "medium", "few"), ("head", "middle", "tail"))
+        for name, n, accuracy, c in zip(names, (300, 60, 5), ("75.00", "100.00", "50.00"), CLASSES)
+    ]
     assert "+50.00" in text and (tmp_path / "out/gains.png").exists()
 
 
@@ -97,6 +112,7 @@ def test_scores_alone_will_do_but_not_without_labels(tmp_path):
     scores.write(tmp_path / "s.csv", scores.read(run))
     assert "top-1 75.00" in report.write_report(tmp_path / "s.csv", out=tmp_path / "o")
     scores.write(tmp_path / "s.pkl", scores.read(run))
+    assert report.table([tmp_path / "s.csv", run])[1][-6:] == ["-"] * 6
     with pytest.raises(DataError, match="no labels"):
         report.write_report(tmp_path / "s.pkl")
 
@@ -113,8 +129,10 @@ def test_verb_tells_several_runs_in_one_table(tmp_path, capsys):
     runs = [make_run(tmp_path / name, p, LABEL) for name, p in (("joint", JOINT), ("bone", BONE))]
     report.main([*map(str, runs), "--out", str(tmp_path / "out")])
     said = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert said[1] == ["joint", "toy", "-", "brl", "-", "joint", "75.00", "100.00", "75.00"]
-    assert said[2][-3:] == ["75.00", "100.00", "66.67"]
+    assert said[0][-6:] == ["many", "medium", "few", "head", "middle", "tail"]
+    numbers = ["75.00", "100.00", "75.00", "21.47", "75.00", "100.00", "50.00"]
+    assert said[1] == ["joint", "toy", "-", "brl", "-", "joint", *numbers, *numbers[-3:]]
+    assert said[2][6:9] == ["75.00", "100.00", "66.67"]
     with open(tmp_path / "out/runs.csv") as file:
         assert [row[0] for row in csv.reader(file)] == ["run", "joint", "bone"]
     assert (tmp_path / "out/bone/confusion.png").exists()

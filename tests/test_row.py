@@ -1,6 +1,7 @@
 """A row of a table: streams as if trained alone, fused by weights; it goes on when stopped."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -75,19 +76,19 @@ def test_what_is_trained_is_not_trained_again(data, trained, monkeypatch):
 
 def test_a_stopped_row_says_nothing_and_goes_on(data, trained, tmp_path, monkeypatch):
     workdir, _ = trained
-    done, real = [], row.train
+    asked = []
 
-    def stopped(one, folder, *rest):
-        done.append(one.stream)
-        return {} if one.stream == "bone" and len(done) < 3 else real(one, folder, *rest)
+    def stopped_in_the_second(one, folder, *_):
+        asked.append(one.stream)
+        if len(asked) == 2:
+            return {}
+        return shutil.copytree(workdir / one.stream, folder)
 
-    monkeypatch.setattr(row, "train", stopped)
+    monkeypatch.setattr(row, "train", stopped_in_the_second)
     assert train(config(data), tmp_path) == {}
     assert not (tmp_path / "row.json").exists()
     assert train(config(data), tmp_path)
-    assert done == ["joint", "bone", "bone"]
-    first, second = (runs.variables(f / "bone") for f in (tmp_path, workdir))
-    assert runs.largest_difference(first, second) == 0
+    assert asked == ["joint", "bone", "bone"]
 
 
 @pytest.mark.parametrize(
@@ -109,6 +110,7 @@ def test_mistakes_are_told_before_the_first_step(data, tmp_path, change, message
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow  # 20 s: a process that compiles a network
 def test_main_runs_it(data, tmp_path):
     text = f"""
 import sys

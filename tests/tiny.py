@@ -14,6 +14,8 @@ from skeljax.readers import Clip
 
 METHODS = {
     "supervised": {},
+    "brl": {"ratio": 0.25},
+    "frhead": {"embed_dim": 24},
     "skeletonclr": {"queue": 32, "dim": 16},
     "skelemixclr": {"queue": 32, "dim": 16, "stride": 2, "swaps": ((2, 3, 7, 11, 2, 1.0),)},
     "crosclr": {"queue": 32, "dim": 16, "cross_epoch": 1},

@@ -20,13 +20,15 @@ def _balanced(counts: np.ndarray) -> np.ndarray:
 
 
 def class_specific(counts: np.ndarray) -> np.ndarray:
-    """BRL's multipliers (K,): max / n_c for the last third of the classes, 1 for the others.
+    """BRL's multipliers (K,): max / n_c for the rarest third of the classes, 1 for the others.
 
-    `counts` are (K,) clips a class, in label order. It lifts the tail above the middle: that is
-    the published recipe.
+    `counts` are (K,) clips a class; of equal ones the later class is the rarer, so that in BRL's
+    lists, which fall with the class, the last third is meant. It lifts the tail above the middle:
+    that is the published recipe.
     """
-    tail = np.arange(len(counts)) >= 2 * int(len(counts) / 3)
-    return np.where(tail, counts.max() / np.maximum(counts, 1), 1.0)
+    rank = np.empty(len(counts), int)
+    rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
+    return np.where(rank >= 2 * int(len(counts) / 3), counts.max() / np.maximum(counts, 1), 1.0)
 
 
 SAMPLERS = {"uniform": _uniform, "class_specific": class_specific, "balanced": _balanced}

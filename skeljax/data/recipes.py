@@ -136,6 +136,7 @@ def brl(
     scale: float = 0.1,
     rotation: float = 0.3,
     flip: float = 0.5,
+    mirror: bool = False,
     reverse: float = 0.0,
     test_clips: int = 10,
 ) -> tuple[Recipe, Recipe]:
@@ -145,7 +146,8 @@ def brl(
       length: frames the network sees.
       scale: largest relative change of each axis.
       rotation: largest angle about each axis, radians.
-      flip: chance that left and right joints are swapped (x is not mirrored, as published).
+      flip: chance that left and right joints are swapped.
+      mirror: mirror the x axis with that too; off for NTU, on for Kinetics, as published.
       reverse: chance that a clip runs backwards; in the paper, off in every public config.
       test_clips: clips of one recording whose scores are averaged in a test.
     """
@@ -154,7 +156,7 @@ def brl(
         UniformSample(length, reverse=reverse),
         RandomScale(scale, dims),
         RandomRotation(rotation, dims),
-        SpatialFlip(layout, flip),
+        SpatialFlip(layout, flip, mirror),
         ToStream(dims),
     )
     return train, (UniformSample(length, test_clips), ToStream(dims))

@@ -6,7 +6,8 @@ of its module; the rest follows from the leaf:
 
     ours                         PyTorch
     kernel (C, D)                weight (D, C, 1, 1), of a Linear (D, C)
-    kernel (K, C, D)             weight (D, C, K, 1), of a Conv1d (D, C, K)
+    kernel (K, C, D)             weight (D, C, K, 1), of a Conv1d (D, C, K),
+                                 of a Conv3d over joints' windows (D, C, 1, K, 1)
     scale, bias (D,)             weight, bias (D,)
     mean, var (D,)               running_mean, running_var (D,)
     alpha ()                     alpha (1,)
@@ -37,7 +38,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from skeljax.errors import CheckpointError, choose
-from skeljax.interop import aagcn, contrastive, ctrgcn, stgcn, tcagcn
+from skeljax.interop import aagcn, contrastive, ctrgcn, frhead, msg3d, stgcn, tcagcn
 
 FAMILIES: dict[str, Callable[[str], tuple[str, ...] | None]] = {
     "ctrgcn": ctrgcn.official,
@@ -53,6 +54,8 @@ FAMILIES: dict[str, Callable[[str], tuple[str, ...] | None]] = {
     "tcagcn": tcagcn.official,
     "skeletonclr": contrastive.skeletonclr,
     "skelemixclr": contrastive.skelemixclr,
+    "msg3d": msg3d.pyskl,
+    "frhead": frhead.head,  # the head alone
 }
 
 _LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
@@ -219,6 +222,9 @@ def _torch_shape(shape, kind):
     if kind == "conv":
         *size, channels, features = shape
         return (features, channels, *(size or (1,)), 1)
+    if kind == "conv3d":
+        size, channels, features = shape
+        return (features, channels, 1, size, 1)
     return shape
 
 
@@ -227,6 +233,8 @@ def _to_ours(array, kind):
         return array.T
     if kind == "conv":  # (D, C, K, 1) -> (K, C, D), its first axis drops in the caller for K = 1
         return array[..., 0].transpose(2, 1, 0)
+    if kind == "conv3d":
+        return array[:, :, 0, :, 0].transpose(2, 1, 0)
     return array
 
 

@@ -1,7 +1,9 @@
 """Ways of training, by the name that `config.method.name` gives."""
 
 from skeljax.methods.base import Facts, Method
+from skeljax.methods.brl import BRL
 from skeljax.methods.crosclr import CrosSCLR
+from skeljax.methods.frhead import FRHead
 from skeljax.methods.linear import CrosLinear, FineTune, LinearProbe
 from skeljax.methods.skelemixclr import SkeleMixCLR
 from skeljax.methods.skeletonclr import SkeletonCLR
@@ -9,6 +11,8 @@ from skeljax.methods.supervised import Supervised
 
 METHODS = {
     "supervised": Supervised,
+    "brl": BRL,
+    "frhead": FRHead,
     "skeletonclr": SkeletonCLR,
     "skelemixclr": SkeleMixCLR,
     "crosclr": CrosSCLR,

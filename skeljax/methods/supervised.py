@@ -55,19 +55,27 @@ class Supervised:
 
     def loss_fn(self, params, extra, batch, rng, step):
         logits, extra = self.forward(params, extra, batch["x"], rng)
-        target = jax.nn.one_hot(batch["label"], len(self.facts.classes))
-        target = optax.smooth_labels(target, self.label_smoothing)
         top1 = jnp.mean(logits.argmax(-1) == batch["label"])
-        loss = self.loss(logits, target, step, jax.random.fold_in(rng, 1))
-        return loss, (extra, {"top1": top1})
+        return self.classification(logits, batch["label"], step, rng), (extra, {"top1": top1})
+
+    def classification(self, logits, label, step, rng):
+        """The loss of logits (N, K), with smoothed labels."""
+        target = jax.nn.one_hot(label, len(self.facts.classes))
+        target = optax.smooth_labels(target, self.label_smoothing)
+        return self.loss(logits, target, step, jax.random.fold_in(rng, 1))
 
     def forward(self, params, extra, x, rng):
         """Logits (N, K) of a training step, and `extra` after it."""
+        features, extra = self.features(params, extra, x, rng)
+        return self.logits(params, features), extra
+
+    def features(self, params, extra, x, rng):
+        """Features of a training step, and `extra` after it."""
         variables = {"params": params["backbone"], "batch_stats": extra["batch_stats"]}
         features, moved = self.net.apply(
             variables, x, train=True, mutable=["batch_stats"], rngs={"dropout": rng}
         )
-        return self.logits(params, features), {**extra, **moved}
+        return features, {**extra, **moved}
 
     def predict(self, params, extra, batch):
         variables = {"params": params["backbone"], "batch_stats": extra["batch_stats"]}

@@ -5,6 +5,7 @@ from functools import partial
 from skeljax.models.aagcn import AAGCN
 from skeljax.models.ctrgcn import CTRGCN
 from skeljax.models.layers import Features
+from skeljax.models.msg3d import MSG3D
 from skeljax.models.stgcn import STGCN
 from skeljax.models.tcagcn import TCAGCN
 
@@ -33,6 +34,7 @@ BACKBONES = {
     "aagcn": AAGCN,
     "aagcn_pyskl": partial(AAGCN, pyskl=True),
     "tcagcn": TCAGCN,
+    "msg3d": MSG3D,
 }
 
 __all__ = ["BACKBONES", "Features"]

@@ -270,13 +270,13 @@ def _matmul(a, b, axis_a, axis_b, batch=0):
 
 def temporal_conv(x: jax.Array, kernel: jax.Array, stride: int, dilation: int) -> jax.Array:
     """Convolution over time: (C, B, T, V) and (K, C, D) -> (D, B, ceil(T / stride), V), K odd."""
-    taps = _windows(x, kernel.shape[0], stride, dilation, 0.0)
+    taps = windows(x, kernel.shape[0], stride, dilation)
     return pointwise(jnp.concatenate(taps), kernel.reshape(-1, kernel.shape[-1]))
 
 
 def max_pool(x: jax.Array, stride: int, window: int = 3) -> jax.Array:
     """Maximum over `window` frames: (C, B, T, V) -> (C, B, ceil(T / stride), V)."""
-    first, *others = _windows(x, window, stride, 1, -jnp.inf)
+    first, *others = windows(x, window, stride, fill=-jnp.inf)
     for other in others:
         first = jnp.maximum(first, other)
     return first
@@ -287,8 +287,8 @@ def every(x: jax.Array, stride: int) -> jax.Array:
     return x if stride == 1 else x[:, :, ::stride]
 
 
-def _windows(x, size, stride, dilation, fill):
-    """The `size` frames that each output frame sees, as arrays (C, B, T', V)."""
+def windows(x: jax.Array, size: int, stride: int = 1, dilation: int = 1, fill: float = 0.0):
+    """The `size` frames (odd) that each output frame sees, as a list of arrays (C, B, T', V)."""
     reach = dilation * (size // 2)
     t = x.shape[2]
     padded = jnp.pad(x, ((0, 0), (0, 0), (reach, reach), (0, 0)), constant_values=fill)

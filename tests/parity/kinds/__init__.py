@@ -2,10 +2,12 @@
 
 from parity.kinds import (
     augment,
+    brl,
     contrastive,
     contrastive_probes,
     contrastive_steps,
     feeder,
+    frhead,
     graph,
     lists,
     loss,
@@ -19,6 +21,7 @@ KINDS = {
     **metric.KINDS,
     **graph.KINDS,
     **augment.KINDS,
+    **brl.KINDS,
     **transform.KINDS,
     **feeder.KINDS,
     **lists.KINDS,
@@ -28,6 +31,7 @@ KINDS = {
     **contrastive.KINDS,
     **contrastive_steps.KINDS,
     **contrastive_probes.KINDS,
+    **frhead.KINDS,
 }
 
 # Kinds that record a slip which no public checkpoint and no published number needs -> why.

@@ -184,6 +184,27 @@ def stgcn_pyskl(
     return found
 
 
+def msg3d_pyskl(
+    given,
+    *,
+    graph: Graph,
+    num_classes: int,
+    head_channels: int,
+    in_channels: int = 3,
+    num_person: int = 2,
+    base_channels: int = 96,
+    num_gcn_scales: int = 13,
+    num_g3d_scales: int = 6,
+):
+    assert graph.mode == "binary_adj" and given["x"].shape[-1] == in_channels
+    scales = {"scales": num_gcn_scales, "window_scales": num_g3d_scales}
+    backbone = BACKBONES["msg3d"](graph.build(), num_person, width=base_channels, **scales)
+    net = Classifier(backbone, Linear(num_classes))
+    found = run(given, net, "msg3d", given["x"], lambda i: f"eval/feat/stage{i}")
+    assert found["eval/feat"].shape[-1] == head_channels
+    return found
+
+
 def forward(given):
     """Evaluation of one clip by the model of the case's first operation."""
     first = given.case.operations[0]
@@ -253,6 +274,7 @@ KINDS = {
     "model/stgcn_contrastive": stgcn_contrastive,
     "model/stgcn_frhead": classic_net("stgcn_frhead"),
     "model/aagcn": classic_net("aagcn"),
+    "model/msg3d_pyskl": msg3d_pyskl,
     "model/tcagcn": classic_net("tcagcn", unused=True),
     "model/aagcn_pyskl": pyskl_net("aagcn_pyskl"),
 }

@@ -1,0 +1,42 @@
+"""BRL and any other loss on the long-tailed synthetic set, 36 to 3 clips a class: no download.
+
+    python -m skeljax.main --config configs/synthetic_brl.py:brl --workdir runs/synthetic_brl
+    python -m skeljax.main --config configs/synthetic_brl.py:ce --workdir runs/synthetic_ce
+    skeljax report runs/synthetic_brl --baseline runs/synthetic_ce
+
+After the colon: a stream, or `all`; a backbone; and `brl`, `bfl` or a loss (see ntu60_brl.py).
+`benchmarks/long_tail.py` runs the whole ablation in five minutes.
+"""
+
+from skeljax import presets
+
+
+def get_config(text: str = ""):
+    chosen = presets.options(
+        text,
+        stream=(*presets.STREAMS, "all"),
+        method=presets.LONG_TAIL["method"],
+        backbone=("stgcnpp", "stgcn", "aagcn", "ctrgcn", "msg3d"),
+    )
+    config = presets.base()
+    config.scale = "demo"
+    config.data.dataset = "synthetic/ntu25"
+    config.data.train = "train_lt10"
+    config.data.prepare = "unit"
+    config.data.bodies = 1
+    presets.use_long_tail(config, chosen["method"], chosen["backbone"])
+    presets.use_recipe(config, "generic", window=24)
+    config.data.repeat = 2
+    config.train.epochs = 12
+    config.train.validate_every = 4
+    config.train.batch = 32
+    config.optim.base_batch = 0
+    if "width" in config.model:
+        config.model.width = 16
+    if "depth" in config.model:
+        config.model.depth, config.model.grow = 6, (3, 5)
+    if chosen["stream"] == "all":
+        presets.use_row(config, presets.STREAMS, presets.SIX_STREAMS, rule="probabilities")
+    else:
+        config.stream = chosen["stream"]
+    return config
