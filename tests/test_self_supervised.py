@@ -84,6 +84,21 @@ def test_features_of_a_frozen_encoder_are_computed_once(pretrained, tmp_path):
     assert runs.largest_difference(known, anew) < 1e-5
 
 
+@pytest.mark.slow  # a minute
+def test_crosclr_is_evaluated_by_a_head_a_stream(tmp_path):
+    data = tiny.dataset(tmp_path / "data")
+    assert runs.run(config(data, "crosclr"), tmp_path / "pre")["protocol"] == "knn"
+    made = config(data, "linear", init_from=str(tmp_path / "pre"))
+    presets.use_method(made, "crosclr_linear")
+    made.recipe.amplitude, made.recipe.ratio = 0.0, 0
+    assert runs.run(made, tmp_path / "run")["method"] == "crosclr_linear"
+    before, after = (runs.variables(tmp_path / name)["params"] for name in ("pre", "run"))
+    for one, two in ((before, after), (before["motion"], after["motion"])):
+        assert runs.largest_difference(one["backbone"], two["backbone"]) == 0
+    heads = (after["head"], after["heads"]["motion"])
+    assert runs.largest_difference(*heads) > 0, "each head learns by itself"
+
+
 def test_no_epoch_judges_what_it_is_given(pretrained, tmp_path):
     data, run, result = pretrained
     made = config(data, "skelemixclr", init_from=str(run), train__epochs=0)
