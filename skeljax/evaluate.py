@@ -14,7 +14,7 @@ from skeljax import scores as score_files
 from skeljax.checkpoint import Checkpoints
 from skeljax.data.feeder import eval_batches
 from skeljax.data.recipes import device_data, num_clips, render
-from skeljax.errors import CheckpointError, choose, run_cli
+from skeljax.errors import CheckpointError, DataError, choose, run_cli
 from skeljax.job import Job, build, check_layout, load_split
 from skeljax.report import write_report
 from skeljax.scores import Scores
@@ -106,10 +106,23 @@ class KnnEvaluator(Evaluator):
 
     def __init__(self, job: Job, store, bank, batch: int, mesh, clips: int | None = None):
         super().__init__(job, store, batch, mesh, clips)
-        self.bank = Evaluator(job, bank, batch, mesh, clips=1)
+        labelled = bank.label >= 0  # others cannot vote
+        self.bank = None
+        if labelled.any():
+            bank = bank if labelled.all() else bank.select(labelled)
+            self.bank = Evaluator(job, bank, batch, mesh, clips=1)
 
     def scores(self, params, extra, train_counts, stop=None) -> Scores | None:
-        """Shares (N, K) of the votes."""
+        """Shares (N, K) of the votes.
+
+        Raises:
+          DataError: no clip of the bank has a label.
+        """
+        if self.bank is None:
+            raise DataError(
+                "no clip of the training part has a label, so that none can vote",
+                do="set train.validate_every=0 and train.test_last=False, and judge by a probe",
+            )
         bank = self.bank.outputs(params, extra, stop)
         outputs = None if bank is None else self.outputs(params, extra, stop)
         if outputs is None:

@@ -196,7 +196,7 @@ def _base(source: str, method: str, chosen: dict[str, str]) -> ConfigDict:
     config.optim.nesterov = False
     config.train.batch = of.batch
     config.test.batch = 128
-    presets.use_recipe(config, "contrastive")
+    presets.use_recipe(config, "contrastive", frames=50 if cross else 64)
     presets.use_model(config, "stgcn_crosclr" if cross else "stgcn_contrastive")
     if chosen["scale"] == "cpu":
         config.recipe.frames = 32

@@ -29,9 +29,9 @@ def facts(batch=BATCH, layout=LAYOUT):
 
 
 def make(name="skelemixclr", dropout=0.0, **fields):
-    """A method on the smallest encoder there is: two blocks, stride 2."""
+    """A method on the smallest encoder there is: one block, stride 2."""
     net = BACKBONES["stgcn_contrastive"](
-        layout=LAYOUT, num_person=1, width=4, depth=2, grow=(2,), last_width=6, dropout=dropout
+        layout=LAYOUT, num_person=1, width=4, depth=1, grow=(1,), last_width=6, dropout=dropout
     )
     stride = {"stride": 2} if name == "skelemixclr" else {}
     return METHODS[name](net, facts(), dim=5, queue=12, **stride, **fields)
@@ -43,13 +43,40 @@ def batch(method, seed=0):
     return {view: jax.random.normal(key, shape) for view, key in zip(method.views, keys)}
 
 
-def step(method, state, number=0, seed=0):
-    """(gradient, extra, metrics, loss) of a step from (params, extra)."""
+STATES = {}
+
+
+def start(method):
+    """(params, extra), made once for all methods of the same arrays."""
+    kind = (type(method), method.key_copies_query, getattr(method, "shared_head", False))
+    if kind not in STATES:
+        STATES[kind] = quick(method.init)(jax.random.key(0), batch(method))
+    return STATES[kind]
+
+
+def stepper(method):
+    """(params, extra, number) -> gradient, extra, metrics, loss of a step."""
     loss = quick(jax.value_and_grad(method.loss_fn, has_aux=True))
-    (value, (extra, told)), gradient = loss(
-        *state, batch(method, seed), jax.random.key(seed), jnp.int32(number)
-    )
-    return gradient, extra, told, value
+
+    def step(params, extra, number=0):
+        views = batch(method)
+        (value, (extra, told)), gradient = loss(
+            params, extra, views, jax.random.key(0), jnp.int32(number)
+        )
+        return gradient, extra, told, value
+
+    return step
+
+
+@pytest.fixture(scope="module")
+def passed():
+    """SkeleMixCLR with two mixes: the method, its views, mixes, passes, and `extra` after them."""
+    method = make(swaps=((2, 3, 7, 11, 2, 1.0),))
+    views = batch(method)
+    params, extra = start(method)
+    mixes = quick(method.draw)(jax.random.key(5), views)
+    passes, after = quick(method.passes)(params, extra, views, jax.random.key(1), mixes)
+    return method, views, mixes, passes, extra, after
 
 
 # ------------------------------------------------------------------------------------------ losses
@@ -169,8 +196,8 @@ def test_the_queue_is_a_ring_of_whole_batches():
 @pytest.mark.parametrize("name", ["skeletonclr", "skelemixclr", "crosclr"])
 def test_a_step_moves_what_it_should(name):
     method = make(name, dropout=0.5)
-    params, extra = quick(method.init)(jax.random.key(0), batch(method))
-    gradient, after, told, loss = step(method, (params, extra))
+    params, extra = start(method)
+    gradient, after, told, loss = stepper(method)(params, extra)
     assert np.isfinite(loss) and all(np.isfinite(v) for v in told.values())
     assert all(np.abs(g).max() > 0 for g in jax.tree.leaves(gradient["projection"]["out"]))
     assert jax.tree.structure(after) == jax.tree.structure(extra)
@@ -184,55 +211,42 @@ def test_a_step_moves_what_it_should(name):
 
 def test_the_key_encoder_follows_the_query_encoder():
     method = make("skeletonclr", momentum=0.75)
-    params, extra = quick(method.init)(jax.random.key(0), batch(method))
+    params, extra = start(method)
     same = jax.tree.map(lambda a, b: bool((a == b).all()), extra["key"]["params"], params)
     assert all(jax.tree.leaves(same)), "it starts as a copy"
-    slip = make("skeletonclr", key_copies_query=False)
-    params_slip, extra_slip = quick(slip.init)(jax.random.key(0), batch(method))
-    pair = (params_slip, extra_slip["key"]["params"])
-    one, two = (tree["projection"]["out"]["kernel"] for tree in pair)
+    slip = start(make("skeletonclr", key_copies_query=False))
+    one, two = (tree["projection"]["out"]["kernel"] for tree in (slip[0], slip[1]["key"]["params"]))
     assert not (one == two).any(), "the public code's key encoder is another random network"
-    moved = jax.tree.map(lambda p: p + 1, params)
-    after = step(method, (moved, extra))[1]["key"]["params"]
+    after = base.follow(params, jax.tree.map(lambda p: p + 1, params), method.momentum)
     for old, new in zip(jax.tree.leaves(params), jax.tree.leaves(after)):
         np.testing.assert_allclose(new, old + 0.25, atol=1e-6)
 
 
-def test_statistics_go_through_the_passes_one_after_the_other():
+def test_statistics_go_through_the_passes_one_after_the_other(passed):
     """Running means after a step are those of clean, mix, mix, each by its own batch."""
-    method = make(swaps=((2, 3, 7, 11, 2, 1.0),))
-    views = batch(method)
-    params, extra = quick(method.init)(jax.random.key(0), views)
-    mixes = method.draw(jax.random.key(5), views)
-    passes, after = quick(method.passes)(params, extra, views, jax.random.key(1), mixes)
+    method, views, mixes, passes, _, after = passed
     expected = np.zeros(LAYOUT.num_joints * 3)
-    x, first = views["query"], jax.tree.map(lambda leaf: leaf[0], mixes[0])
-    second = jax.tree.map(lambda leaf: leaf[1], mixes[0])
-    for mix in (None, first, second):
-        seen = x if mix is None else skelemix.paste(x, mix, skelemix.partner(x, mix.shift))
+    x, (mixed,) = views["query"], mixes
+    for r in (None, 0, 1):
+        mix = r is not None and jax.tree.map(lambda leaf, r=r: leaf[r], mixed)
+        seen = x if r is None else skelemix.paste(x, mix, skelemix.partner(x, mix.shift))
         mean = np.asarray(seen).mean((0, 1, 2)).reshape(-1)
         expected = 0.9 * expected + 0.1 * mean
     np.testing.assert_allclose(after["batch_stats"]["data_bn"]["bn"]["mean"], expected, atol=1e-6)
-    assert passes.mixed[0].pasted.shape == (2, BATCH, 5)
+    assert passes.mixed[0].pasted.shape == (2, BATCH, method.dim)
 
 
-def test_several_mixes_are_summed_or_averaged():
-    method = make(swaps=((2, 3, 7, 11, 2, 1.0),))
+def test_several_mixes_are_summed_or_averaged(passed):
+    method, _, _, passes, extra, _ = passed
     averaged = dataclasses.replace(method, average=True)
-    views = batch(method)
-    params, extra = quick(method.init)(jax.random.key(0), views)
-    passes, _ = quick(method.passes)(params, extra, views, jax.random.key(1))
     summed, mean = (m.terms(passes, extra["queue"]) for m in (method, averaged))
     assert summed["region"] == pytest.approx(2 * float(mean["region"]), rel=1e-6)
     assert summed["total"] == pytest.approx(float(summed["instance"] + summed["region"]), rel=1e-6)
 
 
-def test_the_other_region_gets_no_gradient():
+def test_the_other_region_gets_no_gradient(passed):
     """In the pasted region's term its context is a constant negative, and the reverse."""
-    method = make()
-    views = batch(method)
-    params, extra = quick(method.init)(jax.random.key(0), views)
-    passes, _ = quick(method.passes)(params, extra, views, jax.random.key(1))
+    method, _, _, passes, extra, _ = passed
     key, mixed = losses.unit(passes.key), passes.mixed[0]
 
     def pasted_term(context):
@@ -247,10 +261,8 @@ def test_crops_of_several_lengths():
     assert method.views == ("query", "key", "query1")
     views = batch(method)
     views["query1"] = views["query1"][:, :, : FRAMES // 2]
-    params, extra = quick(method.init)(jax.random.key(0), views)
-    passes, _ = quick(method.passes)(params, extra, views, jax.random.key(1))
+    passes, _ = jax.eval_shape(method.passes, *start(method), views, jax.random.key(1))
     assert [len(mixed.shift) for mixed in passes.mixed] == [1, 2]
-    assert np.isfinite(method.terms(passes, extra["queue"])["total"])
 
 
 @pytest.mark.parametrize(
@@ -270,18 +282,15 @@ def test_the_variants_run(fields):
 
 def test_a_wrong_stride_is_told():
     method = dataclasses.replace(make(), stride=4)
-    views = batch(method)
-    params, extra = quick(method.init)(jax.random.key(0), views)
     with pytest.raises(ConfigError, match="the slots of a mix"):
-        quick(method.passes)(params, extra, views, jax.random.key(1))
+        jax.eval_shape(method.passes, *start(method), batch(method), jax.random.key(1))
 
 
 def test_crosclr_streams_teach_each_other_after_their_epoch():
-    method = make("crosclr", cross_epoch=2)
-    state = quick(method.init)(jax.random.key(0), batch(method))
-    alone, together = (step(method, state, number)[3] for number in (9, 10))
-    late = dataclasses.replace(method, cross_epoch=3)
-    assert step(late, state, 10)[3] == alone != together
+    method = make("crosclr", cross_epoch=2)  # epochs of 5 steps
+    step = stepper(method)
+    first, last, cross = (step(*start(method), number)[3] for number in (0, 9, 10))
+    assert first == last != cross
 
 
 def test_crosclr_mines_the_nearest_of_the_teacher():
@@ -297,10 +306,10 @@ def test_crosclr_mines_the_nearest_of_the_teacher():
 def test_crosclr_slips_of_the_public_code():
     """In the cross stage motion's key encoder alone follows, and a shared head with it."""
     method = make("crosclr", shared_head=True, follow_all=False, cross_epoch=0, momentum=0.5)
-    params, extra = quick(method.init)(jax.random.key(0), batch(method))
+    params, extra = start(method)
     assert "projection" not in params["motion"] and "entry" in params["motion"]
     moved = jax.tree.map(lambda p: p + 1, params)
-    after = step(method, (moved, extra))[1]["key"]
+    after = stepper(method)(moved, extra)[1]["key"]
     change = {
         name: jax.tree.map(
             lambda a, b: float(jnp.abs(a - b).max()), after[name]["params"], tree["params"]

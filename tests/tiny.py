@@ -27,7 +27,7 @@ METHODS = {
     "infogcn": {},
 }
 
-LIKE_OTHERS = {"skeletonclr", "linear", "finetune", "infogcn"}
+LIKE_OTHERS = {"skeletonclr", "crosclr", "linear", "finetune", "infogcn"}
 
 
 def methods(slow: set[str] = LIKE_OTHERS) -> list:

@@ -49,7 +49,14 @@ class CrosSCLR(SkeletonCLR):
     ``params["backbone"]`` is that of the joints; the others lie under their names.
 
     Attributes:
-      net, facts, dim, queue, momentum, temperature, form, key_copies_query: of `SkeletonCLR`.
+      net: the backbone, `x (N, M, T, V, C) -> Features`.
+      facts: of the data.
+      dim: E of the vectors that are compared.
+      queue: K keys that serve as negatives; a multiple of the batch.
+      momentum: weight of the key encoder's old parameters.
+      temperature: that the cosines are divided by.
+      form: of the loss before the streams teach each other: ce, or dcl (decoupled).
+      key_copies_query: start the key encoder as a copy; False reproduces the public code's slip.
       streams: two or three of joint, motion, bone, the first of them joint.
       cross_epoch: epochs before the streams teach each other.
       topk: neighbours that are mined.
@@ -61,6 +68,7 @@ class CrosSCLR(SkeletonCLR):
       knn_temperature: of their votes.
     """
 
+    crops: int = dataclasses.field(default=1, init=False)
     streams: tuple[str, ...] = ("joint", "motion")
     cross_epoch: int = 150
     topk: int = 1
@@ -75,12 +83,12 @@ class CrosSCLR(SkeletonCLR):
         for name in self.streams:
             choose("stream", name, STREAMS, where="method.streams")
         first = self.streams[:1] == ("joint",)
-        if not (first and 1 < len(set(self.streams)) == len(self.streams)) or self.crops != 1:
+        if not (first and 1 < len(set(self.streams)) == len(self.streams)):
             raise ConfigError(
                 "these streams cannot teach each other",
                 where="method.streams",
                 found=", ".join(self.streams),
-                expected="joint, and motion or bone or both; one query crop",
+                expected="joint, and motion or bone or both",
             )
 
     # ------------------------------------------------------------------------- what a trainer asks

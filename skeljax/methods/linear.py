@@ -94,7 +94,10 @@ class CrosLinear(LinearProbe):
     """Linear evaluation of a CrosSCLR run: a head a stream; their logits are averaged.
 
     Attributes:
-      net, facts, loss, label_smoothing: of `LinearProbe`.
+      net: the backbone, `x (N, M, T, V, C) -> Features`.
+      facts: of the data.
+      loss: of config.loss; cross entropy if None.
+      label_smoothing: share of the target spread evenly over the K classes.
       head_std: of the heads' initial weights.
       streams: those of the run.
     """

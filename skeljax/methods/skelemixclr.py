@@ -46,8 +46,14 @@ class SkeleMixCLR(SkeletonCLR):
     summed are SkeleMixCLR+.
 
     Attributes:
-      net, facts, dim, queue, momentum, form, key_copies_query: of `SkeletonCLR`.
+      net: the backbone, `x (N, M, T, V, C) -> Features`.
+      facts: of the data.
+      dim: E of the vectors that are compared.
+      queue: K keys that serve as negatives; a multiple of the batch.
+      momentum: weight of the key encoder's old parameters.
       temperature: that the cosines are divided by.
+      form: of the loss: ce, or dcl (decoupled: the positive leaves the denominator).
+      key_copies_query: start the key encoder as a copy; False reproduces the public code's slip.
       swaps: a row for each query crop, whose length is the recipe's: fewest and most body parts,
         shortest and longest stretch (in sixteenths of the clip), mixes, weight of its terms.
       average: average the region losses over the mixes (the paper's first form) instead of summing.
