@@ -107,20 +107,13 @@ def export(run, target, family: str = "", checkpoint: str = "last") -> list[str]
     from skeljax import files, rundir
     from skeljax.checkpoint import Checkpoints
     from skeljax.evaluate import find_checkpoint
-    from skeljax.interop.known import KNOWN
     from skeljax.interop.pytorch import state_dict, write_pt
 
     folder, step = find_checkpoint(run, checkpoint)
     saved = Checkpoints(folder, read_only=True)
     config, _ = rundir.config_and_facts(saved.about(step))
     record = _record(run)
-    if not family:
-        own = [known.family for known in KNOWN if known.backbone == config.model.name]
-        family = record.get("family") or (own or [""])[0]
-    if not family:
-        raise CheckpointError(
-            f"no public code base has {config.model.name!r}", where=run, do="give --family"
-        )
+    family = family or record.get("family") or config.model.name
     variables = saved.variables(step)
     state = state_dict(_wrap(variables["params"], variables["extra"]), family)
     lines = [f"{len(state)} tensors under the names of {family}"]
@@ -135,6 +128,7 @@ def export(run, target, family: str = "", checkpoint: str = "last") -> list[str]
     else:
         counters = [name for name in state if name.endswith("running_mean")]
         state |= {f"{name[:-12]}num_batches_tracked": np.int64(0) for name in counters}
+        lines += ["constants of the graph are not in it: load it with strict=False"]
     others = {*variables["params"], *variables["extra"]} - {"backbone", "head", "batch_stats"}
     if others:
         lines += ["left out, they have no public name: " + ", ".join(sorted(others))]

@@ -44,7 +44,15 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from skeljax.errors import CheckpointError, choose
 from skeljax.files import atomic
 from skeljax.interop import (
-    aagcn, ctrgcn, dgstgcn, hdgcn, infogcn, msg3d, protogcn, stgcn, tcagcn,
+    aagcn,
+    ctrgcn,
+    dgstgcn,
+    hdgcn,
+    infogcn,
+    msg3d,
+    protogcn,
+    stgcn,
+    tcagcn,
 )  # fmt: skip
 
 FAMILIES: dict[str, Callable[..., tuple[str, ...] | None]] = {
