@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from skeljax.errors import CheckpointError, ConfigError
-from skeljax.interop import pytorch
+from skeljax.interop import graphs, pytorch
 from skeljax.interop.pytorch import load_state_dict, read_pt, state_dict
 from skeljax.layouts import get_layout
 from skeljax.models import BACKBONES
@@ -63,6 +63,50 @@ def test_layout_of_the_tensors():
     np.testing.assert_array_equal(state["l1.tcn1.branches.2.1.running_var"], opened[8:])
     np.testing.assert_array_equal(state["fc.weight"], variables["params"]["head"]["kernel"].T)
     assert state["l3.gcn1.alpha"].shape == (1,) and state["l3.gcn1.PA"].shape == (3, 20, 20)
+
+
+def test_layout_of_other_convolutions():
+    variables = random("aagcn")
+    attention = variables["params"]["backbone"]["block2"]["gcn"]["attention"]
+    state = state_dict(variables, "aagcn")
+    kernel = attention["spatial"]["conv"]["kernel"]  # (19, 32, 1) for 20 joints
+    np.testing.assert_array_equal(state["l2.gcn1.conv_sa.weight"][0, :, 3], kernel[3, :, 0])
+    np.testing.assert_array_equal(state["l2.gcn1.fc1c.weight"], attention["squeeze"]["kernel"].T)
+    variables = random("msg3d")
+    kernel = variables["params"]["backbone"]["stage3"]["window5"]["out"]["kernel"]
+    found = state_dict(variables, "msg3d")["backbone.gcn3d3.gcn3d.1.out_conv.weight"]
+    np.testing.assert_array_equal(found[:, :, 0, 4, 0], kernel[4].T)
+    names = state_dict(random("stgcn_original"), "stgcn_original")
+    assert names["fcn.weight"].shape == (NUM_CLASSES, 32, 1, 1)
+    assert names["edge_importance.2"].shape == (3, 20, 20)
+    value = random("tcagcn")["params"]["backbone"]["block2"]["gcn"]["tcagc"]["value"]["kernel"]
+    found = state_dict(random("tcagcn"), "tcagcn")["l2.gcn1.convs.2.conv.weight"]
+    np.testing.assert_array_equal(found[..., 0, 0], value[:, 64:].T)
+
+
+def test_classifier_that_is_a_convolution():
+    name, variables = "stgcn_crosclr", random("stgcn_crosclr")
+    state = state_dict(variables, name)
+    assert state["encoder_q.fc.weight"].ndim == 2
+    state["encoder_q.fc.weight"] = state["encoder_q.fc.weight"][..., None, None]  # ActCLR's
+    loaded, _ = load_state_dict(state, random(name, seed=1), name)
+    jax.tree.map(np.testing.assert_array_equal, loaded, variables)
+
+
+@pytest.mark.parametrize("name", ["stgcn", "msg3d", "stgcn_original", "stgcn_crosclr"])
+def test_graph_of_a_checkpoint(name):
+    backbone = model(name).backbone
+    state = state_dict(random(name), name)
+    graphs.check(state, backbone, name)  # nothing to compare
+    state |= graphs.constants(backbone, name)
+    graphs.check(state, backbone, name)
+    _, report = load_state_dict(state, random(name), name)
+    assert not report.unused
+    graph = next(key for key in reversed(state) if key.split(".")[-1] == "A")
+    state[graph] = state[graph] + np.eye(state[graph].shape[-1])
+    with pytest.raises(CheckpointError, match="another graph") as caught:
+        graphs.check(state, backbone, name)
+    assert graph in str(caught.value) and "ucla20" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -79,8 +79,9 @@ _SIZES = {"hdgcn": hdgcn.levels, "infogcn": infogcn.heads}
 _LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
 # the same tensor under another name: data parallel training, mmaction2 1.x
 _ALIASES = ((re.compile(r"^module\."), ""), (re.compile(r"^cls_head\.fc\."), "cls_head.fc_cls."))
-# not weights: step counters of batch norms, constant copies of the graph
-_IGNORED = re.compile(r"(^|\.)(num_batches_tracked|backbone\.A)$")
+# not weights: step counters of batch norms, and graphs where no variable learns them
+_COUNTER = re.compile(r"(^|\.)num_batches_tracked$")
+_GRAPH = re.compile(r"(^|\.)A$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +92,8 @@ class Report:
       loaded: names of the tensors that were taken.
       missing: name and shape of the tensors that the model wants and the checkpoint lacks; the
         model keeps its own values there.
-      unused: name and shape of the tensors that the model has no place for.
+      unused: name and shape of the tensors that the model has no place for; of constant graphs
+        `graphs.check` tells more.
     """
 
     loaded: tuple[str, ...]
@@ -126,7 +128,7 @@ def load_state_dict(
         stands there twice has two values.
     """
     state = {canonical(name): np.asarray(value) for name, value in state.items()}
-    state = {name: value for name, value in state.items() if not _IGNORED.search(name)}
+    state = {name: value for name, value in state.items() if not _COUNTER.search(name)}
     flat, loaded, missing = flatten_dict(variables), [], []
     find = _family(family, flat)
     for path, leaf in flat.items():
@@ -156,7 +158,11 @@ def load_state_dict(
         joined = np.concatenate(arrays, -1) if len(arrays) > 1 else arrays[0]
         flat[path] = jnp.asarray(joined.reshape(leaf.shape), jnp.float32)
     taken = set(loaded)
-    unused = tuple((name, value.shape) for name, value in state.items() if name not in taken)
+    unused = tuple(
+        (name, value.shape)
+        for name, value in state.items()
+        if name not in taken and not _GRAPH.search(name)
+    )
     report = Report(tuple(loaded), tuple(missing), unused)
     if strict and missing:
         raise CheckpointError(

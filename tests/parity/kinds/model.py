@@ -12,6 +12,7 @@ import numpy as np
 
 from parity import cases
 from parity.shapes import Kinect, Name, chain, classic, pyskl
+from skeljax.interop import graphs
 from skeljax.interop.pytorch import load_state_dict, read_pt, state_dict
 from skeljax.layouts import Layout
 from skeljax.models import BACKBONES
@@ -105,7 +106,11 @@ def load(given, net, family: str, x, prefix: str = "", extra: dict | None = None
     real = given.case.spec.get("weights")
     state = read_pt(given.case.weights()) if real else given.case.state_dict()
     variables, report = load_state_dict({prefix + n: t for n, t in state.items()}, zeros, family)
-    assert all(not np.prod(shape) or name.endswith(".A") for name, shape in report.unused), report
+    assert all(not np.prod(shape) for name, shape in report.unused), report
+    if not real:
+        explicit = given.case.spec.get("explicit", ())
+        state = {prefix + name: given.case.arrays[f"t/{name}"] for name in explicit}
+    graphs.check(state, net.backbone, family)
     return variables
 
 
