@@ -114,15 +114,19 @@ def table(name: str, rows: list[dict]) -> str:
     return "\n".join([name, *lines])
 
 
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="skeljax predict", description=__doc__.splitlines()[0])
+    made.add_argument("run", help="run folder")
+    made.add_argument("files", nargs="+", help=".skeleton, .json, .npy, .npz or .csv")
+    made.add_argument("--checkpoint", default="last", help="last, best or the folder of one")
+    made.add_argument("--cleaning", default="", help="of .skeleton: ctrgcn, pyskl, listed")
+    made.add_argument("--devices", default="1", help="a number or a list of devices")
+    made.add_argument("--json", action="store_true", help="print JSON, one object a file")
+    return made
+
+
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="skeljax predict", description=__doc__.splitlines()[0])
-    parser.add_argument("run", help="run folder")
-    parser.add_argument("files", nargs="+", help=".skeleton, .json, .npy, .npz or .csv")
-    parser.add_argument("--checkpoint", default="last", help="last, best or the folder of one")
-    parser.add_argument("--cleaning", default="", help="of .skeleton: ctrgcn, pyskl, listed")
-    parser.add_argument("--devices", default="1", help="a number or a list of devices")
-    parser.add_argument("--json", action="store_true", help="print JSON, one object a file")
-    options = parser.parse_args(argv)
+    options = parser().parse_args(argv)
     set_up()
     found = look(
         options.run,

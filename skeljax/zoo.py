@@ -108,15 +108,19 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="skeljax zoo", description=__doc__.splitlines()[0])
+    made.add_argument("names", nargs="*", help="backbones; all by default")
+    made.add_argument("--layout", default="ntu25", help="name or TOML file of the joints")
+    made.add_argument("--frames", type=int, default=100, help="T")
+    made.add_argument("--bodies", type=int, default=2, help="M")
+    made.add_argument("--classes", type=int, default=60, help="K")
+    made.add_argument("--json", action="store_true", help="print JSON")
+    return made
+
+
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="skeljax zoo", description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", help="backbones; all by default")
-    parser.add_argument("--layout", default="ntu25", help="name or TOML file of the joints")
-    parser.add_argument("--frames", type=int, default=100, help="T")
-    parser.add_argument("--bodies", type=int, default=2, help="M")
-    parser.add_argument("--classes", type=int, default=60, help="K")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args(argv)
+    options = parser().parse_args(argv)
     names = [choose("backbone", name, BACKBONES) for name in options.names or BACKBONES]
     sizes = {"frames": options.frames, "bodies": options.bodies, "classes": options.classes}
     layout = get_layout(options.layout)

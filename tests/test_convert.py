@@ -2,18 +2,23 @@
 
 import functools
 import json
+import pathlib
+import re
+import shlex
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from skeljax import convert, predict, rundir
+import runs
+import tiny
+from skeljax import convert, evaluate, predict, rundir, zoo
 from skeljax.checkpoint import Checkpoints
 from skeljax.errors import CheckpointError, ConfigError, SkeljaxError
 from skeljax.interop.known import KNOWN, recognise
 from skeljax.interop.pytorch import state_dict
-from skeljax.interop.settings import Given
+from skeljax.interop.settings import Given, settings
 from skeljax.layouts import get_layout
 from skeljax.models import BACKBONES
 from skeljax.models.graphs import ms_scales
@@ -108,6 +113,21 @@ def test_flavours_of_stgcn(flavour):
     found = recognise(made)
     assert found.arguments.items() >= {k: v for k, v in flavour.items() if k != "graph"}.items()
     assert found.channels == 3
+
+
+def test_a_gesture_model_of_six_blocks():
+    """PYSKL's demo on the joints of one hand, in the image: all but the layout is told."""
+    sizes = {"width": 12, "depth": 6, "grow": (6,)}
+    found = recognise(tensors(STGCN, "hand21", classes=7, **sizes, **FLAVOURS["plus"]))
+    assert found.arguments.items() >= sizes.items()
+    config, facts, _ = settings(found, Given(), "gesture.pth")
+    assert (found.joints, found.channels, found.classes) == (21, 2, 7)
+    assert (facts.layout.name, facts.num_bodies, config.data.prepare) == (
+        "hand21",
+        1,
+        "prenorm2d_auto",
+    )
+    assert config.recipe.to_dict() == {"name": "pyskl", "length": 10, "test_clips": 1}
 
 
 @pytest.fixture(scope="module")
@@ -275,3 +295,37 @@ def test_of_several_encoders_that_of_the_stream_is_taken(stream, scale):
     found = recognise(made, stream=stream)
     name = "encoder_q.st_gcn_networks.1.tcn.2.weight"
     np.testing.assert_array_equal(found.state[name], scale * made[name])
+
+
+@pytest.mark.slow  # a minute: it compiles a test, a training step and another test
+def test_a_converted_run_is_tested_and_fine_tuned(tmp_path, capsys):
+    """Five classes there, four here; the sizes are those of the tests' own config."""
+    known = next(known for known in KNOWN if known.family == "ctrgcn")
+    made = tensors(known, width=8, depth=3, grow=(3,))
+    source, run = save(tmp_path / "runs-9-90.pt", made), tmp_path / "run"
+    five = tiny.dataset(tmp_path / "five", classes=5)
+    fields = {"recipe.frames": 8, "test.batch": 8}
+    convert.convert(source, run, Given(dataset=str(five), fields=fields))
+    evaluate.main([str(run), "--metrics", "top1,top5", "--devices", "1"])
+    said = capsys.readouterr().out
+    assert "18 clips" in said and "top5        100.00 %" in said
+    config = tiny.config(tiny.dataset(tmp_path / "four"), init_from=str(run), train__epochs=1)
+    config.optim.base_lr = 0.0
+    runs.run(config, tmp_path / "tuned")
+    said = capsys.readouterr().out
+    assert "params.head.kernel (16, 4), there (16, 5)" in said.split("re-initialised 2: ")[1]
+    after = runs.variables(tmp_path / "tuned")["params"]["backbone"]
+    assert runs.largest_difference(after, runs.variables(run)["params"]["backbone"]) == 0
+
+
+def test_the_commands_of_the_page_are_commands():
+    page = (pathlib.Path(__file__).parents[1] / "docs" / "checkpoints.md").read_text()
+    parsers = {"convert": convert.parser(), "predict": predict.parser(), "zoo": zoo.parser()}
+    seen = set()
+    for line in re.findall(r"^    skeljax (\w+.*)$", page, re.MULTILINE):
+        verb, *arguments = shlex.split(line.partition(" #")[0])
+        if verb in parsers:
+            parsers[verb].parse_args(arguments)
+            seen.add(verb)
+    assert seen == set(parsers)
+    assert all(f"`{known.family}`" in page for known in KNOWN)

@@ -28,7 +28,7 @@ PRACTICES = {
         20: ("ucla20", "none", "pyskl", {}),
         17: ("coco17", "prenorm2d", "pyskl", {}),
         18: ("openpose18", "none", "pyskl", {}),
-        21: ("hand21", "prenorm2d_auto", "pyskl", {"length": 10}),
+        21: ("hand21", "prenorm2d_auto", "pyskl", {"length": 10, "test_clips": 1}),
         0: ("", "unit", "pyskl", {}),
     },
     "contrastive": {
