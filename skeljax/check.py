@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skeljax import check_raw
 from skeljax.errors import DataError, run_cli
 from skeljax.layouts import Layout, get_layout, load_layout
 
@@ -63,6 +64,11 @@ def describe(store: Store) -> list[str]:
         "prepared": store.preparation,
         "fingerprint": store.fingerprint,
     }
+    if store.dataset and store.preparation == "none":
+        from skeljax.datasets.published import compare
+
+        said = compare(store.dataset, store.split, len(store), int(length.sum()))
+        lines |= {"complete": said} if said else {}
     return [f"  {name:<12}{value}" for name, value in lines.items()]
 
 
@@ -118,6 +124,32 @@ def _copies(store: Store) -> np.ndarray:
     return copies
 
 
+def histogram(store: Store) -> list[str]:
+    """The clips of every class as a bar a line."""
+    counts = store.class_counts
+    width = max(map(len, store.classes))
+    return [
+        f"    {name.ljust(width)} {n:>6,} {'#' * int(np.ceil(40 * n / max(counts.max(), 1)))}"
+        for name, n in zip(store.classes, counts)
+    ]
+
+
+def draw_samples(store: Store, folder: pathlib.Path, count: int = 3) -> list[str]:
+    """Strips of the first, the middle and the last clip, as pictures."""
+    from skeljax import draw, files
+
+    written = []
+    for i in sorted({0, len(store) // 2, len(store) - 1})[:count]:
+        label = store.label[i]
+        title = f"{store.name[i]}  {store.classes[label] if label >= 0 else ''}".strip()
+        figure = draw.draw_clip(store.keypoints(i), get_layout(store.layout), title=title)
+        path = folder / f"{store.split or 'clips'}_{store.name[i]}.png"
+        with files.atomic(path) as file:
+            figure.savefig(file, format="png", dpi=100)
+        written.append(f"  drawn       {path}")
+    return written
+
+
 def _some(names, most: int = 5) -> str:
     return ", ".join(map(str, names[:most])) + (", ..." if len(names) > most else "")
 
@@ -144,17 +176,28 @@ def describe_layout(layout: Layout) -> list[str]:
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="skeljax check", description=__doc__.splitlines()[0])
-    parser.add_argument("what", help="dataset, folder of packed splits, .npz file, or layout .toml")
+    parser.add_argument("what", help="dataset, folder of packed splits, raw files or .toml")
     parser.add_argument("--data_dir", help="where datasets live (default: that of TFDS)")
+    parser.add_argument("--classes", action="store_true", help="also the clips of every class")
+    parser.add_argument("--draw", metavar="FOLDER", help="draw three clips of each split there")
     args = parser.parse_args(argv)
     if args.what.endswith(".toml"):
         print("\n".join(describe_layout(load_layout(args.what))))
         return 0
-    parts = stores(args.what, args.data_dir)
-    wrong = overlaps(parts)
-    for store in parts:
-        print(f"{store.dataset} {store.split}".strip() or args.what, *describe(store), sep="\n")
-        wrong += [f"{store.split}: {fault}" for fault in faults(store)]
+    raw = check_raw.describe(args.what)
+    if raw:
+        lines, wrong = raw
+        print(args.what, *lines, sep="\n")
+    else:
+        parts = stores(args.what, args.data_dir)
+        wrong = overlaps(parts)
+        for store in parts:
+            print(f"{store.dataset} {store.split}".strip() or args.what, *describe(store), sep="\n")
+            if args.classes:
+                print(*histogram(store), sep="\n")
+            if args.draw:
+                print(*draw_samples(store, pathlib.Path(args.draw)), sep="\n")
+            wrong += [f"{store.split}: {fault}" for fault in faults(store)]
     print("\n".join(["", "wrong:", *(f"  {fault}" for fault in wrong)] if wrong else ["", "fine"]))
     return 1 if wrong else 0
 

@@ -10,6 +10,7 @@ from skeljax.errors import choose, run_cli
 # verb: its module, which has main(argv), and what it does. Modules are imported when called.
 VERBS = {
     "prepare": ("skeljax.prepare", "build a dataset from its raw files"),
+    "longtail": ("skeljax.longtail", "draw a long-tailed training list"),
     "pack": ("skeljax.pack", "make a dataset of your own clips"),
     "check": ("skeljax.check", "say what is in a dataset or layout, and what is wrong with it"),
     "convert": ("skeljax.convert", "make a run folder of a public PyTorch checkpoint, or back"),

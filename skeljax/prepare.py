@@ -126,16 +126,19 @@ def _where(builder) -> str:
 
 
 def catalogue(data_dir) -> str:
-    """One line a dataset and config: what it is, and whether it is there."""
+    """One line a dataset and config: what it is, what it needs, and whether it is there."""
     from skeljax.datasets import BUILDERS, open_dataset
 
     lines = []
     for dataset, builder in BUILDERS.items():
+        lines += [f"{dataset}: {builder.__doc__.splitlines()[0]}"]
+        lines += [f"  {builder.MANUAL_DOWNLOAD_INSTRUCTIONS or 'Needs no files: it is generated.'}"]
         for config in builder.builder_configs or [""]:
             name = f"{dataset}/{config}".rstrip("/")
             path = pathlib.Path(open_dataset(name, data_dir).data_path)
+            about = getattr(builder.builder_configs.get(config), "description", "")
             there = f"in {path}" if path.exists() else "not prepared yet"
-            lines.append(f"{name:<18} {builder.__doc__.splitlines()[0]} [{there}]")
+            lines.append(f"  {name:<26} {about} [{there}]")
     return "\n".join(lines)
 
 
@@ -151,6 +154,10 @@ def main(argv: list[str]) -> None:
         "--allow-missing", action="store_true", help="build although files are bad or missing"
     )
     parser.add_argument("--force", action="store_true", help="build anew")
+    parser.add_argument(
+        "--export", metavar="FILE.pkl|FILE.npz|FOLDER",
+        help="also write it as PYSKL, CTR-GCN or ST-GCN keep it",
+    )  # fmt: skip
     parser.add_argument("--list", action="store_true", help="what can be prepared, and what is")
     args = parser.parse_args(argv)
     if args.list:
@@ -171,6 +178,10 @@ def main(argv: list[str]) -> None:
     else:
         print(f"built in {time.monotonic() - start:.0f} s")
     print(summary(builder))
+    if args.export:
+        from skeljax.export import export
+
+        print("", *export(builder, args.export), sep="\n")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import io
 import pickle
 
 import numpy as np
@@ -67,17 +68,27 @@ def load(path):
     """
     try:
         with open(path, "rb") as file:
-            return _Unpickler(file, encoding="latin1").load()
+            return _load(file, path)
+    except OSError as error:
+        raise DataError("cannot read the file", where=path, found=error.strerror) from None
+
+
+def loads(content: bytes, where):
+    """The same of a pickle's bytes; `where` is its path, for messages."""
+    return _load(io.BytesIO(content), where)
+
+
+def _load(file, where):
+    try:
+        return _Unpickler(file, encoding="latin1").load()
     except _Forbidden as error:
         raise DataError(
             "the pickle holds more than arrays and plain containers; it was not read further",
-            where=path,
+            where=where,
             found=error,
             do="save arrays, dicts and lists only, or an .npz",
         ) from None
-    except OSError as error:
-        raise DataError("cannot read the file", where=path, found=error.strerror) from None
     except Exception as error:  # a damaged pickle may fail in any of its opcodes
         raise DataError(
-            "this is no readable pickle", where=path, found=f"{type(error).__name__}: {error}"
+            "this is no readable pickle", where=where, found=f"{type(error).__name__}: {error}"
         ) from None

@@ -14,6 +14,7 @@ import tensorflow_datasets as tfds
 from skeljax.datasets.nw_ucla.nw_ucla_dataset_builder import split_names
 
 import fake_nw_ucla
+from skeljax.datasets import BUILDERS
 from skeljax.errors import ConfigError, DataError
 from skeljax.prepare import main, prepare
 from skeljax.readers import download, nw_ucla
@@ -62,7 +63,9 @@ def test_builds_tells_how_to_open_it_and_does_nothing_twice(source, tmp_path, ca
 
     main(["--list", "--data_dir", str(tmp_path)])
     listed = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
-    assert set(listed) == {"nw_ucla", "synthetic/ntu25", "synthetic/coco17"}
+    for dataset, builder in BUILDERS.items():
+        assert f"{dataset}:" in listed
+        assert {f"{dataset}/{config}" for config in builder.builder_configs} <= set(listed)
     assert str(tmp_path) in listed["nw_ucla"] and "not prepared" in listed["synthetic/ntu25"]
 
 

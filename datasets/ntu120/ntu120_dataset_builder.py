@@ -9,5 +9,5 @@ class Ntu120(NtuBuilder):
 
     BUILDER_CONFIGS = configs("ntu120")
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        f"Place {ntu.ARCHIVES[0]} and {ntu.ARCHIVES[1]} or their folders here."
+        f"Needs {' and '.join(ntu.ARCHIVES)} or their folders, from {ntu.URL}."
     )

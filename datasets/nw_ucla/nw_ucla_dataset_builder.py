@@ -24,7 +24,7 @@ class NwUcla(SkeletonBuilder):
     """1,484 Kinect v1 clips of ten actions; cameras 1 and 2 train, camera 3 tests."""
 
     RELEASE_NOTES = {"1.0.0": "First release."}  # noqa: RUF012
-    MANUAL_DOWNLOAD_INSTRUCTIONS = f"Place all_sqe.zip ({nw_ucla.URL}) or its folder here."
+    MANUAL_DOWNLOAD_INSTRUCTIONS = f"Needs all_sqe.zip or its folder; gets it from {nw_ucla.URL}."
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.skeleton_info(

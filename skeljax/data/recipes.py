@@ -21,6 +21,7 @@ from skeljax.data.steps import (
     TemporalCrop,
     ToStream,
     ViewRotation,
+    Window,
 )
 from skeljax.data.streams import Stream
 from skeljax.layouts import Layout
@@ -112,15 +113,21 @@ def ucla(layout: Layout, frames: int = 52, degrees: int = 60) -> tuple[Recipe, R
     return train, (*whole, MinMax(dims), DrawFrames(frames, random=False), ToStream(dims))
 
 
-def pyskl(layout: Layout, length: int = 100, test_clips: int = 10) -> tuple[Recipe, Recipe]:
+def pyskl(
+    layout: Layout, length: int = 100, test_clips: int = 10, flip: float = 0.0
+) -> tuple[Recipe, Recipe]:
     """Plain PYSKL-type training, as BRL's baselines: no augmentation but the sampling.
 
     Args:
       length: frames the network sees.
       test_clips: clips of one recording whose scores are averaged in a test.
+      flip: chance of the mirror image, left for right and x for -x; 0.5 on Kinetics. The origin is
+        to be in the middle of the image: prenorm2d.
     """
     to_stream = ToStream(layout.dims)
-    return (UniformSample(length), to_stream), (UniformSample(length, test_clips), to_stream)
+    mirror = (SpatialFlip(layout, flip, mirror_x=True),) if flip else ()
+    train = (UniformSample(length), *mirror, to_stream)
+    return train, (UniformSample(length, test_clips), to_stream)
 
 
 def brl(
@@ -154,19 +161,25 @@ def brl(
 
 
 def contrastive(
-    layout: Layout, frames: int = 0, amplitude: float = 0.5, ratio: int = 6
+    layout: Layout, frames: int = 0, amplitude: float = 0.5, ratio: int = 6, window: int = 0
 ) -> tuple[Recipe, Recipe]:
     """Pretraining of SkeletonCLR and SkeleMixCLR: padded crop, then shear.
 
+    Skeletons are expected as contrastive64 or contrastive50 prepares them.
+
     Args:
-      frames: frames the network sees; 0 = as stored.
-      amplitude: largest shear.
-      ratio: clip length over the frames mirrored at either end.
+      frames: frames the network sees, the clip resized to them; 0 = as stored.
+      amplitude: largest shear; 0 = none, as in linear evaluation.
+      ratio: clip length over the frames mirrored at either end; 0 = no crop.
+      window: first cut that many frames out, from a random start (test: the middle); 0 = none.
     """
     dims = layout.dims
-    whole = (Whole(), Resize(frames)) if frames else (Whole(),)
-    train = (*whole, TemporalCrop(ratio), Shear(amplitude, dims), ToStream(dims))
-    return train, (*whole, ToStream(dims))
+    resize = (Resize(frames),) if frames else ()
+    crop = (TemporalCrop(ratio),) if ratio else ()
+    shear = (Shear(amplitude, dims),) if amplitude else ()
+    cut, middle = ((Window(window),), (Window(window, random=False),)) if window else ((), ())
+    train = (Whole(), *cut, *resize, *crop, *shear, ToStream(dims))
+    return train, (Whole(), *middle, *resize, ToStream(dims))
 
 
 def generic(

@@ -17,12 +17,17 @@ _root = pathlib.Path(__file__).resolve().parents[2]
 if (_root / "setup.cfg").is_file():
     __path__.append(str(_root / "datasets"))
 
+from skeljax.datasets.kinetics_skeleton.kinetics_skeleton_dataset_builder import (  # noqa: E402
+    KineticsSkeleton,
+)
 from skeljax.datasets.ntu60.ntu60_dataset_builder import Ntu60  # noqa: E402
 from skeljax.datasets.ntu120.ntu120_dataset_builder import Ntu120  # noqa: E402
 from skeljax.datasets.nw_ucla.nw_ucla_dataset_builder import NwUcla  # noqa: E402
 from skeljax.datasets.synthetic.synthetic_dataset_builder import Synthetic  # noqa: E402
 
-BUILDERS = {builder.name: builder for builder in (Ntu60, Ntu120, NwUcla, Synthetic)}
+BUILDERS = {
+    builder.name: builder for builder in (Ntu60, Ntu120, NwUcla, KineticsSkeleton, Synthetic)
+}
 
 
 def open_dataset(name: str, data_dir=None, **kwargs):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 import numpy as np
 import tensorflow_datasets as tfds
 
+from skeljax.datasets.in_order import in_order
 from skeljax.errors import DataError
 from skeljax.layouts import Layout
 from skeljax.progress import progress
@@ -41,15 +42,20 @@ class SkeletonBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         self.allow_missing = allow_missing
         super().__init__(file_format=file_format, **kwargs)
 
+    def _download_and_prepare(self, *args, **kwargs) -> None:
+        with in_order():
+            super()._download_and_prepare(*args, **kwargs)
+
     def skeleton_info(
         self,
         layout: Layout,
-        classes: Sequence[str],
+        classes: Sequence[str] | int,
         facts: Mapping[str, tuple[int, ...]],
         homepage: str | None = None,
     ) -> tfds.core.DatasetInfo:
         """Info of clips of one layout: keypoints (M, T, V, C), label, name, and integer `facts`
-        of the shapes given."""
+        of the shapes given. Where `classes` is a number, their names are set when it is built."""
+        named = {"num_classes": classes} if isinstance(classes, int) else {"names": list(classes)}
         keypoints = tfds.features.Tensor(
             shape=(None, None, layout.num_joints, layout.channels),
             dtype=np.float32,
@@ -59,7 +65,7 @@ class SkeletonBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             features=tfds.features.FeaturesDict(
                 {
                     "keypoints": keypoints,
-                    "label": tfds.features.ClassLabel(names=list(classes)),
+                    "label": tfds.features.ClassLabel(**named),
                     "name": tfds.features.Text(),
                     **{
                         fact: tfds.features.Tensor(shape=shape, dtype=np.int32)

@@ -56,7 +56,7 @@ class NtuBuilder(SkeletonBuilder, skip_registration=True):
             layout=get_layout(ntu.LAYOUT),
             classes=CLASSES[: ntu_names.num_classes(self.name)],
             facts={"setup": (), "camera": (), "subject": (), "replication": ()},
-            homepage="https://rose1.ntu.edu.sg/dataset/actionRecognition/",
+            homepage=ntu.URL,
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager):

@@ -7,7 +7,7 @@ import contextlib
 import pathlib
 import pickle
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import BinaryIO
 
 import numpy as np
@@ -119,25 +119,30 @@ def read_ctrgcn(path, names: Mapping[str, Sequence[str]]) -> dict[str, Callable[
                     "the rows are not in the order of the published list",
                     where=f"{path}, y_{part}[{row}]", found=f"class {labels[row]}", expected=name,
                 )  # fmt: skip
-            loaders[name] = lambda x=x, row=row, name=name, y=labels[row]: _unpadded(
-                np.array(x[row]).reshape(-1, 2, 25, 3).swapaxes(0, 1), name, int(y)
+            loaders[name] = lambda x=x, row=row, name=name, y=int(labels[row]): Clip(
+                name,
+                _without_copy(_unpadded(np.array(x[row]).reshape(-1, 2, 25, 3).swapaxes(0, 1))),
+                y,
+                "ntu25",
             )
     return loaders
 
 
-def _unpadded(x: np.ndarray, name: str, label: int) -> Clip:
-    """Without the empty frames at the end, and without a second body that is absent or a copy."""
-    last = np.flatnonzero((x != 0).any(axis=(0, 2, 3)))
-    x = x[:, : last[-1] + 1 if len(last) else 1]
-    alone = not x[1].any() or np.array_equal(x[0], x[1])
-    return Clip(name, np.ascontiguousarray(x[: 1 if alone else 2]), label, "ntu25")
+def _without_copy(x: np.ndarray) -> np.ndarray:
+    return x[:1] if len(x) == 2 and np.array_equal(x[0], x[1]) else x
 
 
-def write_ctrgcn(path, parts: Mapping[str, Sequence[Callable[[], Clip]]], classes: int):
+def write_ctrgcn(
+    path,
+    parts: Mapping[str, Sequence[Callable[[], Clip]]],
+    classes: int,
+    copy_alone: bool = False,
+) -> None:
     """Writes the npz, clip by clip: memory does not grow with it.
 
     Args:
       parts: loaders of the clips of train and test, in order.
+      copy_alone: put one body alone in both places, as the published NTU 120 arrays have it.
     """
     longest = max(load().keypoints.shape[1] for clips in parts.values() for load in clips)
     with atomic(path) as file, zipfile.ZipFile(file, "w", allowZip64=True) as archive:
@@ -149,6 +154,7 @@ def write_ctrgcn(path, parts: Mapping[str, Sequence[Callable[[], Clip]]], classe
                     clip = load()
                     row = np.zeros((longest, 2, *clip.keypoints.shape[2:]), np.float32)
                     x = clip.keypoints[:2]
+                    x = np.repeat(x, 2, axis=0) if copy_alone and len(x) == 1 else x
                     row[: x.shape[1], : len(x)] = x.swapaxes(0, 1)
                     if shape is None:
                         shape = (len(clips), longest, row[0].size)
@@ -193,9 +199,9 @@ def array_in_npz(path, name: str) -> np.ndarray:
             begin = info.header_offset + 30 + int.from_bytes(local[26:28], "little")
             begin += int.from_bytes(local[28:30], "little")
         return np.memmap(path, dtype, "r", begin + skipped, shape)
-    except (OSError, ValueError, KeyError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged header may fail in Python's own parser
         raise DataError(
-            f"cannot read the array {name!r}", where=path, found=error,
+            f"cannot read the array {name!r}", where=path, found=f"{type(error).__name__}: {error}",
             expected="an .npz of CTR-GCN: x_train, y_train, x_test, y_test",
         ) from None  # fmt: skip
 
@@ -214,8 +220,9 @@ def read_stgcn(folder, layout: str, suffix: str = ".skeleton") -> dict[str, Call
         path = folder / f"{part}_data.npy"
         try:
             x = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise DataError("cannot read the array", where=path, found=error) from None
+        except Exception as error:  # a damaged header may fail in Python's own parser
+            found = f"{type(error).__name__}: {error}"
+            raise DataError("cannot read the array", where=path, found=found) from None
         found = safe_pickle.load(folder / f"{part}_label.pkl")
         try:
             names, labels = found
@@ -229,18 +236,13 @@ def read_stgcn(folder, layout: str, suffix: str = ".skeleton") -> dict[str, Call
                 expected=f"{part}_data (N,C,T,V,M), {part}_label.pkl (N names, N labels)",
             )  # fmt: skip
         for row, (name, label) in enumerate(pairs):
-            loaders[name] = lambda x=x, row=row, name=name, y=label: _from_stgcn(
-                np.array(x[row], np.float32), name, y, layout
+            loaders[name] = lambda x=x, row=row, name=name, y=label: Clip(
+                name, _unpadded(np.array(x[row], np.float32).transpose(3, 1, 2, 0)), y, layout
             )
     return loaders
 
 
-def _from_stgcn(x: np.ndarray, name: str, label: int, layout: str) -> Clip:
-    clip = _unpadded_any(x.transpose(3, 1, 2, 0))
-    return Clip(name, clip, label, layout)
-
-
-def _unpadded_any(x: np.ndarray) -> np.ndarray:
+def _unpadded(x: np.ndarray) -> np.ndarray:
     """(M,T,V,C) without empty frames at the end and without absent bodies behind the first."""
     frames = np.flatnonzero((x != 0).any(axis=(0, 2, 3)))
     bodies = np.flatnonzero((x != 0).any(axis=(1, 2, 3)))
@@ -258,10 +260,11 @@ def write_stgcn(
             continue
         names, labels = [], []
         with atomic(folder / f"{_PARTS[part]}_data.npy") as file:
-            for i, clip in enumerate(_each(clips)):
+            for i, load in enumerate(clips):
+                clip = load()
                 V, C = clip.keypoints.shape[2:]
                 if i == 0:
-                    _header_full(file, (len(clips), C, frames, V, 2))
+                    _header(file, (len(clips), C, frames, V, 2), np.float32)
                 row = np.zeros((C, frames, V, 2), np.float32)
                 x = clip.keypoints[:2, :frames].transpose(3, 1, 2, 0)
                 row[:, : x.shape[1], :, : x.shape[3]] = x
@@ -270,11 +273,3 @@ def write_stgcn(
                 labels.append(clip.label)
         with atomic(folder / f"{_PARTS[part]}_label.pkl") as file:
             pickle.dump((names, labels), file, protocol=4)
-
-
-def _each(loaders: Sequence[Callable[[], Clip]]) -> Iterator[Clip]:
-    return (load() for load in loaders)
-
-
-def _header_full(file: BinaryIO, shape) -> None:
-    _header(file, shape, np.float32)

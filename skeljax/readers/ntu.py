@@ -8,8 +8,6 @@ id, the number of joints, and one line of twelve fields a joint that begin with 
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
-import os
 import re
 from collections.abc import Iterator, Sequence
 
@@ -17,10 +15,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from skeljax.errors import DataError
-from skeljax.readers.sources import RawFile, raw_files
+from skeljax.readers.sources import RawFile, in_parallel, raw_files
 
 LAYOUT = "ntu25"
 JOINTS = 25
+URL = "https://rose1.ntu.edu.sg/dataset/actionRecognition/"
 ARCHIVES = ("nturgbd_skeletons_s001_to_s017.zip", "nturgbd_skeletons_s018_to_s032.zip")
 FOLDERS = (
     "nturgb+d_skeletons", "nturgb+d_skeletons120",
@@ -31,7 +30,6 @@ _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 _FACTS = ("setup", "camera", "subject", "replication")
 _JOINT_FIELDS = 12
 _WIDTH = 15  # characters of a number that is parsed fast; its digits are exact in a double
-_SERIAL = 200  # fewer files are read faster by one process than the others start
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,13 +92,7 @@ def read(raw: Sequence[RawFile], workers: int | None = None) -> Iterator[Recordi
     Args:
       workers: processes; default all cores.
     """
-    workers = workers or len(os.sched_getaffinity(0))
-    if workers == 1 or len(raw) < _SERIAL:
-        yield from map(_read_one, raw)
-        return
-    # Not forked: the caller may have JAX's threads.
-    with multiprocessing.get_context("forkserver").Pool(workers) as pool:
-        yield from pool.imap(_read_one, raw, chunksize=32)
+    return in_parallel(_read_one, raw, workers)
 
 
 def _read_one(file: RawFile) -> Recording | DataError:
@@ -199,7 +191,7 @@ def _count(line: bytes) -> int:
 def _points(text: bytes, begins: np.ndarray) -> np.ndarray:
     """(J,3) float32: the three numbers at each of these J places; NaN where there are none.
 
-    All numbers at once, five times faster than one by one. Right-aligned in columns, the digits of
+    All numbers at once, which is faster than one by one. Right-aligned in columns, the digits of
     a plain decimal are one integer below 10^15, a double exactly, and its quotient by the power of
     ten is the nearest double: what float() gives. Others, such as 1.2E-05, go through float().
     """
@@ -221,7 +213,7 @@ def _points(text: bytes, begins: np.ndarray) -> np.ndarray:
     dots = dot.sum(axis=1, dtype=np.uint8)
     plain = is_digit.sum(axis=1, dtype=np.uint8) + dots + minus == _WIDTH
     plain &= (dots <= 1) & (length > minus + dots) & (length <= _WIDTH)
-    number = (digit * is_digit) @ _POWERS[::-1]
+    number = (digit * is_digit).astype(np.float64) @ _PLACES
     decimals = np.where(dots, _WIDTH - 1 - dot.argmax(axis=1), 0)
     power = _POWERS[decimals]
     # The point took a place among the digits: what stands before it moves down by one.
@@ -234,6 +226,7 @@ def _points(text: bytes, begins: np.ndarray) -> np.ndarray:
 
 
 _POWERS = 10.0 ** np.arange(_WIDTH)
+_PLACES = np.ascontiguousarray(_POWERS[::-1])
 
 
 def _number(token: bytes) -> float:

@@ -78,7 +78,7 @@ def parse(text: bytes | str, where: str) -> Clip:
     action, subject, episode, camera = map(int, match.groups())
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(
             "no valid JSON", where=where, found=error, do="get this file once more"
         ) from None

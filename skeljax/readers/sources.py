@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import multiprocessing
 import os
 import pathlib
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from skeljax.errors import DataError
 
 LARGEST = 64 << 20  # bytes of one file; a clip of ours is below 5 MB, a zip bomb is not
+_SERIAL = 200  # fewer files are read faster by one process than the others start
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +75,22 @@ def _zip(path: str) -> zipfile.ZipFile:
 @functools.lru_cache(maxsize=8)
 def _open_zip(path: str, changed: int, process: int) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
+
+
+def in_parallel(read_one: Callable, files: Sequence[RawFile], workers: int | None = None):
+    """``read_one(file)`` of each file, in order, by several processes where there are many files.
+
+    Args:
+      read_one: a function of a module; it gives what is wrong with a file rather than raising it.
+      workers: processes; default all cores.
+    """
+    workers = workers or len(os.sched_getaffinity(0))
+    if workers == 1 or len(files) < _SERIAL:
+        yield from map(read_one, files)
+        return
+    # Not forked: the caller may have JAX's threads.
+    with multiprocessing.get_context("forkserver").Pool(workers) as pool:
+        yield from pool.imap(read_one, files, chunksize=32)
 
 
 def raw_files(

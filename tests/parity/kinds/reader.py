@@ -5,7 +5,7 @@ import numpy as np
 from parity.shapes import ctvm
 from skeljax.data import clean
 from skeljax.data.store import fit_bodies
-from skeljax.readers import ntu
+from skeljax.readers import kinetics, ntu
 
 
 def content(file) -> bytes:
@@ -74,7 +74,30 @@ def clean_ctrgcn(given, *, max_frames: int, name: str):
     return found
 
 
+def kinetics_stgcn(
+    given, *, num_person_in: int, num_person_out: int, window_size: int, frames_stored: int
+):
+    clip = kinetics.parse_openpose(bytes(given["json"]), "clip.json")
+    x = kinetics.best_scored(clip.keypoints[:num_person_in], num_person_out)
+    whole = np.zeros((num_person_out, window_size, *x.shape[2:]), np.float32)
+    whole[: len(x), : x.shape[1]] = x[:, :window_size]
+    data = ctvm(whole)
+    return {"data": data[:, :frames_stored], "shape": np.array(data.shape), "label": clip.label}
+
+
+def decompress_pose(
+    given, *, squeeze: bool, max_person: int = 10, box_threshold: float | None = None
+):
+    x, score = kinetics.decompress(
+        given["frame_inds"], given["keypoint"], given["box_score"], int(given["total_frames"]),
+        squeeze, max_person, box_threshold,
+    )  # fmt: skip
+    return {"keypoint": x, "keypoint_score": score, "total_frames": x.shape[1]}
+
+
 KINDS = {
+    "reader/kinetics_stgcn": kinetics_stgcn,
+    "format/decompress_pose": decompress_pose,
     "reader/ntu_listed": ntu_listed,
     "reader/ntu_energy": ntu_energy,
     "reader/ntu_pyskl": ntu_pyskl,

@@ -1,0 +1,90 @@
+"""Preparations that no parity case holds, and the recipes that expect them."""
+
+import jax
+import numpy as np
+import pytest
+
+from skeljax.data import recipes
+from skeljax.data.prepare_clip import PREPARATIONS
+from skeljax.data.store import Store
+from skeljax.data.streams import stream
+from skeljax.layouts import get_layout
+from skeljax.readers import Clip
+
+NTU, COCO = get_layout("ntu25"), get_layout("coco17")
+
+
+def clip(bodies=1, frames=9, layout=NTU, seed=0) -> Clip:
+    rng = np.random.default_rng(seed)
+    shape = (bodies, frames, layout.num_joints, layout.channels)
+    return Clip("a", rng.uniform(0.1, 1, shape).astype(np.float32), 0, layout.name)
+
+
+def test_trim_copy_fills_the_second_place_of_one_body_only():
+    one, two = clip(1), clip(2)
+    copied = PREPARATIONS["trim_copy"](one, NTU).keypoints
+    np.testing.assert_array_equal(copied, np.concatenate([one.keypoints] * 2))
+    np.testing.assert_array_equal(PREPARATIONS["trim_copy"](two, NTU).keypoints, two.keypoints)
+
+
+def test_contrastive_is_centred_resized_and_faces_the_camera():
+    x = PREPARATIONS["contrastive64"](clip(2), NTU).keypoints
+    assert x.shape == (2, 64, 25, 3) and x.dtype == np.float32
+    assert np.abs(x[:, :, NTU.centre]).max() < 1e-6
+    still = clip(1, 1)  # where the shoulders do not move they end up along +x
+    across = np.squeeze(PREPARATIONS["contrastive50"](still, NTU).keypoints)[:, [8, 4]]
+    across = across[:, 0] - across[:, 1]
+    moved = np.abs(across[:, 2])
+    before = still.keypoints[0, 0, 8] - still.keypoints[0, 0, 4]
+    length = np.hypot(before[0], before[2])
+    # The published sense of the turn is by the sum of z: it takes one side of the two to +x.
+    assert (across[:, 0] >= length * 0.9).all() and (moved <= 0.1 * length).all()
+
+
+def test_prenorm2d_auto_leaves_fractions_alone():
+    fractions = clip(1, 5, COCO)
+    auto = PREPARATIONS["prenorm2d_auto"]
+    np.testing.assert_array_equal(auto(fractions, COCO).keypoints, fractions.keypoints)
+    scale = np.array([640, 480, 1], np.float32)
+    x = auto(fractions.replace(keypoints=fractions.keypoints * scale), COCO).keypoints
+    np.testing.assert_allclose(x[..., :2].min((0, 1, 2)), -1, atol=1e-6)
+    np.testing.assert_allclose(x[..., :2].max((0, 1, 2)), 1, atol=1e-6)
+    np.testing.assert_array_equal(x[..., 2], fractions.keypoints[..., 2])
+
+
+def render(recipe, one: Clip, layout, key=0) -> np.ndarray:
+    store = Store.from_clips([one], layout=layout, classes=["a"])
+    data = recipes.device_data(store, recipe)
+    of = stream(layout, "joint")
+    run = jax.jit(recipes.render, static_argnums=0)
+    return np.asarray(run(recipe, data, np.arange(1), jax.random.key(key), of))[0]
+
+
+def test_contrastive_window_is_a_run_of_frames():
+    one = clip(1, 12)
+    train, test = recipes.contrastive(NTU, amplitude=0, ratio=0, window=5)
+    np.testing.assert_array_equal(render(test, one, NTU), one.keypoints[:, 3:8])
+    starts = set()
+    for key in range(8):
+        x = render(train, one, NTU, key)
+        (start,) = np.flatnonzero((one.keypoints[0] == x[0, 0]).all((1, 2)))
+        np.testing.assert_array_equal(x, one.keypoints[:, start : start + 5])
+        starts.add(int(start))
+    assert len(starts) > 2
+
+
+def test_pyskl_flip_is_the_mirror_image():
+    one = clip(1, 4, COCO)
+    train, _ = recipes.pyskl(COCO, length=4, flip=1.0)
+    x = render(train, one, COCO)
+    want = one.keypoints[:, :, COCO.mirror] * np.array([-1, 1, 1], np.float32)
+    np.testing.assert_allclose(x, want)
+
+
+@pytest.mark.parametrize("name", PREPARATIONS)
+def test_every_preparation_keeps_an_absent_clip_finite(name):
+    layout = COCO if "2d" in name else NTU
+    empty = clip(1, 3, layout).replace(
+        keypoints=np.zeros((1, 3, *clip(1, 3, layout).keypoints.shape[2:]), np.float32)
+    )
+    assert np.isfinite(PREPARATIONS[name](empty, layout).keypoints).all()
