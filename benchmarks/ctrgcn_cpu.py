@@ -31,7 +31,7 @@ TIMES = ("train", "train_cpu", "infer", "infer_cpu")
 LR, MOMENTUM, DECAY = 0.1, 0.9, 5e-4
 
 
-def jax_side(shape):
+def jax_side(shape, backbone="ctrgcn"):
     """(train, infer) functions without arguments that wait for their result, and facts."""
     import jax
     import jax.numpy as jnp
@@ -43,7 +43,7 @@ def jax_side(shape):
 
     name, num_person, frames, classes = SHAPES[shape]
     layout = get_layout(name)
-    net = Classifier(BACKBONES["ctrgcn"](layout=layout, num_person=num_person), Linear(classes))
+    net = Classifier(BACKBONES[backbone](layout=layout, num_person=num_person), Linear(classes))
     keys = jax.random.split(jax.random.key(0), 3)
     x = jax.random.normal(keys[0], (BATCH, num_person, frames, layout.num_joints, 3))
     y = jax.random.randint(keys[1], (BATCH,), 0, classes)
@@ -53,7 +53,9 @@ def jax_side(shape):
 
     def loss_fn(params, stats, x, y):
         variables = {"params": params, "batch_stats": stats}
-        (logits, _), new = net.apply(variables, x, train=True, mutable=["batch_stats"])
+        (logits, _), new = net.apply(
+            variables, x, train=True, mutable=["batch_stats"], rngs={"dropout": keys[2]}
+        )
         loss = optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
         return loss, new["batch_stats"]
 
@@ -66,12 +68,12 @@ def jax_side(shape):
     def cold(function, *args, **options):
         lowered = jax.jit(function, **options).lower(*args)
         start = time.perf_counter()
-        return lowered.compile(), time.perf_counter() - start
+        return lowered.compile(), time.perf_counter() - start, lowered.cost_analysis()["flops"]
 
     variables = jax.jit(functools.partial(net.init, train=False))(keys[2], x)
     state = variables["params"], variables["batch_stats"], optimizer.init(variables["params"])
-    step, train_s = cold(step, state, x, y, donate_argnums=0)
-    forward, infer_s = cold(lambda v, x: net.apply(v, x, train=False)[0], variables, x)
+    step, train_s, train_flops = cold(step, state, x, y, donate_argnums=0)
+    forward, infer_s, infer_flops = cold(lambda v, x: net.apply(v, x, train=False)[0], variables, x)
     variables = jax.tree.map(jnp.copy, variables)  # the step takes the originals
 
     def train():
@@ -81,7 +83,9 @@ def jax_side(shape):
     def infer():
         jax.block_until_ready(forward(variables, x))
 
-    return train, infer, {"train_compile_s": train_s, "infer_compile_s": infer_s}
+    facts = {"train_compile_s": train_s, "infer_compile_s": infer_s}
+    gflop = {"train_gflop": train_flops, "infer_gflop": infer_flops}
+    return train, infer, facts | {name: n / BATCH / 1e9 for name, n in gflop.items()}
 
 
 def torch_side(shape):
@@ -184,19 +188,23 @@ def main():
             ratios = {what: ours[what] / theirs[what] for what in TIMES}
             print(shape, "ratio", *(f"{what} {ratio:.2f}" for what, ratio in ratios.items()))
     if args.json:
-        facts = {
-            "command": " ".join(["python", *sys.argv]),
-            "batch": BATCH,
-            "unit": "ms a clip, minimum; compile in seconds",
-            "cpus": len(os.sched_getaffinity(0)),
-            "machine": platform.machine(),
-            "load": os.getloadavg()[0],
-            "versions": {name: version(name) for name in ("jax", "flax", "numpy")}
-            | ({"torch": version("torch")} if "torch" in sides else {}),
-            "results": results,
-        }
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(facts, indent=1) + "\n")
+        write(args.json, results, ["jax", "flax", "numpy"] + ["torch"] * ("torch" in sides))
+
+
+def write(path, results, packages):
+    """The numbers and what they were measured with."""
+    facts = {
+        "command": " ".join(["python", *sys.argv]),
+        "batch": BATCH,
+        "unit": "ms and GFLOP a clip, minimum; compile in seconds",
+        "cpus": len(os.sched_getaffinity(0)),
+        "machine": platform.machine(),
+        "load": os.getloadavg()[0],
+        "versions": {name: version(name) for name in packages},
+        "results": results,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(facts, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -59,7 +59,8 @@ def test_evaluation(name):
     out = forward(variables, x)
     assert [tap.shape for tap in out.taps] == [(3, 2, 13, 21, 8), (3, 2, 7, 21, 16)]
     np.testing.assert_array_equal(out.map, out.taps[-1])
-    np.testing.assert_allclose(out.pooled, out.map.mean((1, 2, 3)), rtol=1e-5)
+    if name != "infogcn":  # whose pooled feature is a latent
+        np.testing.assert_allclose(out.pooled, out.map.mean((1, 2, 3)), rtol=1e-5)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(out))
     turned = forward(variables, x[[1, 0, 1]])
     np.testing.assert_allclose(turned.pooled[0], out.pooled[1], rtol=1e-4, atol=1e-5)

@@ -91,6 +91,7 @@ def test_published_slips_of_nw_ucla_are_optional():
     layout = get_layout("ucla20")
     right, wrong = infogcn_matrix(layout, 1), infogcn_matrix(layout, 1, published=True)
     assert (right - np.eye(20) == (wrong - np.eye(20)).T).all() and (right != wrong).any()
+    assert (stream(layout, "lst1").matrix == wrong).all()
     assert (stream(layout, "n", published=True).matrix == stream(layout, "k").matrix).all()
     assert (stream(layout, "n").matrix != stream(layout, "k").matrix).any()
     ntu = get_layout("ntu25")

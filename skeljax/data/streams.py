@@ -40,9 +40,9 @@ def stream(layout: Layout, name: str, published: bool = False) -> Stream:
 
     Args:
       name: ``joint``, ``bone`` (joint minus parent), ``skip`` (minus grandparent),
-        ``ancestor<k>`` (minus the joint k bones up), ``infogcn<k>`` (see `infogcn_matrix`), each
-        also with ``_motion``; or PYSKL's codes j b k l n, jm bm km lm nm. Joints nearer to the
-        root than the hops asked for give zero.
+        ``ancestor<k>`` (minus the joint k bones up), ``infogcn<k>`` (see `infogcn_matrix`),
+        ``lst<k>`` (the same, always `published`), each also with ``_motion``; or PYSKL's codes
+        j b k l n, jm bm km lm nm. Joints nearer to the root than the hops asked for give zero.
       published: reproduce two slips of public code: on NW-UCLA PYSKL's l and n equal k, and
         InfoGCN's and LST's matrix is transposed.
 
@@ -53,12 +53,12 @@ def stream(layout: Layout, name: str, published: bool = False) -> Stream:
     motion = base != name
     if name in _CODES or (name.endswith("m") and name[:-1] in _CODES):
         base, motion = _CODES[name[0]], name.endswith("m")
-    numbered = re.fullmatch(r"(ancestor|infogcn)(\d+)", base)
-    if numbered and numbered[1] == "infogcn":
-        matrix = infogcn_matrix(layout, int(numbered[2]), published)
+    numbered = re.fullmatch(r"(ancestor|infogcn|lst)(\d+)", base)
+    if numbered and numbered[1] != "ancestor":
+        matrix = infogcn_matrix(layout, int(numbered[2]), published or numbered[1] == "lst")
     else:
         if numbered is None:
-            choose("stream", base, [*_HOPS, *_CODES, "ancestor<k>", "infogcn<k>"])
+            choose("stream", base, [*_HOPS, *_CODES, "ancestor<k>", "infogcn<k>", "lst<k>"])
         hops = int(numbered[2]) if numbered else _HOPS[base]
         if published and layout.name == "ucla20":
             hops = min(hops, 2)

@@ -53,7 +53,7 @@ from skeljax.interop import (
     protogcn,
     stgcn,
     tcagcn,
-)  # fmt: skip
+)
 
 FAMILIES: dict[str, Callable[..., tuple[str, ...] | None]] = {
     "ctrgcn": ctrgcn.official,

@@ -34,10 +34,22 @@ Groups = tuple[tuple[int, ...], ...]
 def nearest(x: jax.Array, count: int) -> jax.Array:
     """The `count` points nearest to each, itself included: (L, C, B, P) -> (L, B, P, count)."""
     wide = jax.lax.stop_gradient(at_least_float32(x))
+    wide -= wide.mean(-1, keepdims=True)  # far from the origin the differences would cancel
     inner = jnp.einsum("lcbp,lcbq->lbpq", wide, wide, precision="highest")
     square = jnp.square(wide).sum(1)
     distance = square[..., :, None] + square[..., None, :] - 2 * inner
     return jax.lax.top_k(-distance, count)[1]
+
+
+def peak(x: jax.Array, axis: int) -> jax.Array:
+    """Maximum over an axis, whose gradient goes to the first place that has it.
+
+    That of jnp.max compares with the maximum again, and is NaN where the compiler rounds the two
+    differently.
+    """
+    place = jnp.argmax(jax.lax.stop_gradient(x), axis, keepdims=True)
+    here = jax.lax.broadcasted_iota(place.dtype, x.shape, axis % x.ndim) == place
+    return jnp.where(here, x, 0).sum(axis)
 
 
 class EdgeConv(nn.Module):
@@ -64,7 +76,7 @@ class EdgeConv(nn.Module):
         y = of_near + jnp.einsum("lcbp,cld->lbpd", x, own - edge)[..., None, :]
         y = y.transpose(0, 4, 1, 2, 3).reshape(levels * channels, bodies, points, near)
         y = nn.leaky_relu(BatchNorm(axis=0, name="bn")(y, train=train), 0.2)
-        return y.max(-1).reshape(x.shape)
+        return peak(y, -1).reshape(x.shape)
 
 
 class AHA(nn.Module):
@@ -130,8 +142,8 @@ class HDGC(nn.Module):
         y = y.reshape(levels, SUBSETS * quarter, bodies, frames, joints)
         edge = EdgeConv(NEAR_JOINTS, name="edge")(level.mean(3), train=train)
         if self.attend:
-            peak = jnp.concatenate([y.max(3), edge], axis=1)
-            weight = AHA(self.groups, name="aha")(peak, train=train)
+            highest = jnp.concatenate([peak(y, 3), edge], axis=1)
+            weight = AHA(self.groups, name="aha")(highest, train=train)
             ours, theirs = jnp.split(weight[..., None], [SUBSETS * quarter], axis=1)
             y, edge = y * ours[..., None], edge * theirs
         edge = jnp.broadcast_to(edge.sum(0)[:, :, None], (quarter, bodies, frames, joints))

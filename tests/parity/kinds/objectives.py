@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from parity.cases import NOISE
 from parity.kinds.model import load, quickly
 from parity.shapes import Kinect, chain, classic, pyskl
 from skeljax.data.streams import infogcn_matrix
@@ -80,6 +81,7 @@ def run(
     x,
     objective: Callable | None = None,
     extra: dict | None = None,
+    wide_eval: bool = False,
     **arguments,
 ) -> dict:
     """Every result of a model kind, evaluation in float32 and training in float64; see `model.run`.
@@ -87,10 +89,16 @@ def run(
     Args:
       objective: (outputs, extra parameters) -> (total, results) of the published objective.
       extra: shapes of parameters outside backbone and head, by our names.
+      wide_eval: evaluate in float64 too, where a rounding decides between two neighbours.
       arguments: of the backbone in the training pass.
     """
     variables = load(given, net, family, x, extra=extra)
-    out, pooled, graph, taps = eval_pass(net, _without(variables, extra), jnp.asarray(x))
+    wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables)
+    exact = net.clone(backbone=net.backbone.clone(dtype=jnp.float64))
+    with jax.enable_x64(wide_eval):
+        args = (exact, wide, x.astype(np.float64)) if wide_eval else (net, variables, x)
+        passed = eval_pass(args[0], _without(args[1], extra), args[2])
+        out, pooled, graph, taps = jax.device_get(passed)
     by_axes = partial(_persons, given.case.spec["axes"])
     results = {"eval/out": out, "eval/prob": jax.nn.softmax(out), "eval/z": pooled}
     results |= {"eval/graph": graph, "eval/feat": by_axes("eval/feat", taps[-1])}
@@ -101,8 +109,6 @@ def run(
         return _cross_entropy(outputs["logits"], labels), {}
 
     with jax.enable_x64(True):
-        wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables)
-        exact = net.clone(backbone=net.backbone.clone(dtype=jnp.float64))
         doubles = {name: np.asarray(value, np.float64) for name, value in arguments.items()}
         outputs, pull, (feat, after) = linearise(exact, wide, np.asarray(x, np.float64), doubles)
         outside = {name: wide["params"][name] for name in extra or {}}
@@ -117,6 +123,7 @@ def run(
             for name, g in state_dict({"params": jax.device_get(gradient)}, family).items():
                 results[f"train/{role}/{name}"] = np.linalg.norm(g.ravel())
         outputs, feat, after = jax.device_get((outputs, feat, after))
+    assert all(results[name] < 1e3 * NOISE for name in given.case.rounding_noise)
     results |= {"train/out": outputs["logits"], "train/z": outputs["pooled"]}
     results |= {"train/graph": outputs["graph"], "train/feat": by_axes("train/feat", feat)}
     statistics = state_dict({"batch_stats": after}, family)
@@ -291,7 +298,7 @@ def hdgcn(
     backbone = BACKBONES["hdgcn"](
         layout=classic(layout), num_person=num_person, centre_of_mass=center_of_mass
     )
-    return run(given, Classifier(backbone, Linear(num_classes)), "hdgcn", x)
+    return run(given, Classifier(backbone, Linear(num_classes)), "hdgcn", x, wide_eval=True)
 
 
 def hdgcn_hierarchy(given, *, layout: Kinect, center_of_mass: int, groups: list[list[int]]):
