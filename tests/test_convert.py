@@ -13,6 +13,7 @@ import pytest
 
 import runs
 import tiny
+from parity import cases
 from skeljax import convert, evaluate, predict, rundir, zoo
 from skeljax.checkpoint import Checkpoints
 from skeljax.errors import CheckpointError, ConfigError, SkeljaxError
@@ -329,3 +330,38 @@ def test_the_commands_of_the_page_are_commands():
             seen.add(verb)
     assert seen == set(parsers)
     assert all(f"`{known.family}`" in page for known in KNOWN)
+
+
+CASES = {
+    "brl/model_aagcn_ucla_m1_alpha": {},
+    "brl/model_msg3d_ucla_m1_small": {},
+    "brl/model_stgcn_ntu_m2_pa": {},
+    "frhead/aagcn_ntu_alpha": {},
+    "frhead/stgcn_ntu": {},
+    "frhead/tcagcn_ucla_alpha": {},
+    "backbones/dgstgcn_ntu": {},
+    "backbones/hdgcn_ntu_com21": {"model.centre_of_mass": 21},
+    "backbones/infogcn_ntu_k1": {},
+    "backbones/protogcn_ntu": {},
+    "lst/model_ucla_joint_k6": {},
+    "pyskl/ctrgcn_ntu": {},
+    "pyskl/stgcnpp_ntu": {},
+}
+
+
+@pytest.mark.slow  # 5 to 10 s of CPU each
+@pytest.mark.parametrize("name", CASES)
+def test_checkpoints_of_the_public_sizes_there_and_back(name, tmp_path):
+    """With the names, shapes and constants that the reference implementations have."""
+    if not (cases.CASES / name).is_dir():
+        pytest.skip(f"no parity cases in {cases.CASES}")
+    state = cases.load(cases.CASES / name).state_dict()
+    source = save(tmp_path / "a.pt", state)
+    convert.convert(source, tmp_path / "run", Given(fields=CASES[name]))
+    convert.export(tmp_path / "run", tmp_path / "b.pth")
+    back = torch.load(tmp_path / "b.pth", weights_only=True)
+    assert back.keys() == state.keys()
+    for tensor, value in state.items():
+        found = back[tensor].numpy()
+        assert (found.shape, found.dtype) == (value.shape, value.dtype), tensor
+        np.testing.assert_array_equal(found, value)
