@@ -56,7 +56,14 @@ def tensors(known, layout="ucla20", bodies=1, classes=5, seed=0, **arguments):
     x = jax.ShapeDtypeStruct((1, bodies, 8, layout.num_joints, layout.channels), jnp.float32)
     shapes = jax.eval_shape(functools.partial(net.init, train=False), jax.random.key(0), x)
     rng = np.random.default_rng(seed)
-    variables = jax.tree.map(lambda s: rng.uniform(0.5, 1, s.shape).astype(np.float32), shapes)
+
+    def draw(path, leaf):
+        value = rng.uniform(0.5, 1, leaf.shape)
+        if path[-1].key == "kernel":  # so that the scores do not saturate
+            value = rng.normal(size=leaf.shape) / np.sqrt(np.prod(leaf.shape[:-1]))
+        return value.astype(np.float32)
+
+    variables = jax.tree_util.tree_map_with_path(draw, shapes)
     made = state_dict(variables, known.family)
     if known.family == "msg3d":
         made |= {"backbone.sgcn1.0.A": ms_scales(layout, arguments["scales"])}
@@ -128,7 +135,7 @@ def test_a_gesture_model_of_six_blocks():
         1,
         "prenorm2d_auto",
     )
-    assert config.recipe.to_dict() == {"name": "pyskl", "length": 10, "test_clips": 1}
+    assert (config.recipe.length, config.recipe.test_clips) == (10, 1)
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +149,8 @@ def hand(tmp_path_factory):
     made["module.cls_head.other.weight"] = np.ones((2, 4), np.float32)
     source = save(folder / "epoch_9.pth", made, meta={"epoch": 9})
     (folder / "names.txt").write_text("fist\npalm\nok\n")
-    given = Given(layout=layout, classes=str(folder / "names.txt"), fields={"recipe.length": 8})
+    names = str(folder / "names.txt")
+    given = Given(layout=layout, classes=names, prepare="none", fields={"recipe.length": 8})
     said = convert.convert(source, folder / "run", given)
     return layout, source, folder / "run", "\n".join(said)
 
@@ -211,7 +219,8 @@ def test_predictions_are_those_of_the_network(hand, tmp_path):
     pool = jax.jit(lambda p, x: net.apply(p, x, train=False).pooled, compiler_options=quickly)
     head = variables["params"]["head"]
     logits = pool(params, points[None, None]) @ head["kernel"] + head["bias"]
-    np.testing.assert_allclose(chances, jax.nn.softmax(logits), rtol=2e-4)
+    assert 0.01 < chances.max() < 0.99
+    np.testing.assert_allclose(chances, jax.nn.softmax(logits), rtol=1e-3)
 
 
 def given(hand, **changes):
@@ -234,7 +243,7 @@ WRONG = {
     "another family": (dict(family="ctrgcn"), "no checkpoint of ctrgcn"),
     "a misspelt field": (dict(fields={"recipe.lenght": 8}), "did you mean 'length'"),
     "a wrong value": (dict(fields={"recipe.length": "many"}), "recipe.length"),
-    "too deep": (dict(fields={"model.depth": 3}), "lacks[^$]*backbone.gcn.2"),
+    "too deep": (dict(fields={"model.depth": 3}), r"lacks 13[^$]*backbone\.\* \(13 tensors"),
     "too wide": (dict(fields={"model.width": 32}), "does not fit"),
     "a misspelt recipe": (dict(recipe="pysk"), "did you mean 'pyskl'"),
 }
