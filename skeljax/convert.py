@@ -34,6 +34,7 @@ def convert(source, run, given) -> list[str]:
 
     from skeljax import rundir
     from skeljax.checkpoint import Checkpoints
+    from skeljax.interop import graphs
     from skeljax.interop.known import recognise
     from skeljax.interop.pytorch import load_state_dict, read_pt
     from skeljax.interop.settings import settings
@@ -47,6 +48,7 @@ def convert(source, run, given) -> list[str]:
     found = recognise(read_pt(source), family=given.family, stream=given.stream, where=source)
     config, facts, assumed = settings(found, given, source)
     method = build(config, facts).method
+    graphs.check(found.state, method.net, found.known.family)
     init = functools.partial(_init, method, facts)
     empty = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), jax.eval_shape(init))
     variables, report = load_state_dict(
@@ -70,11 +72,7 @@ def convert(source, run, given) -> list[str]:
         "names": {name: found.names[name] for name in report.loaded},
         "shapes": {name: list(found.state[name].shape) for name in report.loaded},
         "missing": {name: list(shape) for name, shape in report.missing},
-        "unused": {
-            found.names[name]: list(shape)
-            for name, shape in report.unused
-            if not name.endswith(".A")  # the graph's: compared with the layout's already
-        },
+        "unused": {found.names[name]: list(shape) for name, shape in report.unused},
     }
     about = {
         "config": rundir.jsonable(config),
@@ -107,21 +105,16 @@ def export(run, target, family: str = "", checkpoint: str = "last") -> list[str]
     from skeljax import files, rundir
     from skeljax.checkpoint import Checkpoints
     from skeljax.evaluate import find_checkpoint
-    from skeljax.interop.known import KNOWN
+    from skeljax.interop import graphs
     from skeljax.interop.pytorch import state_dict, write_pt
+    from skeljax.job import build
 
     folder, step = find_checkpoint(run, checkpoint)
     saved = Checkpoints(folder, read_only=True)
-    config, _ = rundir.config_and_facts(saved.about(step))
+    config, facts = rundir.config_and_facts(saved.about(step))
     record = _record(run)
-    if not family:
-        own = [known.family for known in KNOWN if known.backbone == config.model.name]
-        family = record.get("family") or (own or [""])[0]
-    if not family:
-        raise CheckpointError(
-            f"no public code base has {config.model.name!r}", where=run, do="give --family"
-        )
-    variables = saved.variables(step)
+    family = family or record.get("family") or config.model.name
+    net, variables = build(config, facts).method.net, saved.variables(step)
     state = state_dict(_wrap(variables["params"], variables["extra"]), family)
     lines = [f"{len(state)} tensors under the names of {family}"]
     if record.get("family") == family:
@@ -135,6 +128,7 @@ def export(run, target, family: str = "", checkpoint: str = "last") -> list[str]
     else:
         counters = [name for name in state if name.endswith("running_mean")]
         state |= {f"{name[:-12]}num_batches_tracked": np.int64(0) for name in counters}
+        state = graphs.constants(net, family) | state
     others = {*variables["params"], *variables["extra"]} - {"backbone", "head", "batch_stats"}
     if others:
         lines += ["left out, they have no public name: " + ", ".join(sorted(others))]

@@ -14,7 +14,7 @@ from skeljax import rundir
 from skeljax.checkpoint import Checkpoints
 from skeljax.data import single
 from skeljax.data.store import Store
-from skeljax.errors import ConfigError, DataError, run_cli
+from skeljax.errors import ConfigError, SkeljaxError, run_cli
 from skeljax.evaluate import Evaluator, find_checkpoint
 from skeljax.job import build
 from skeljax.metrics import softmax
@@ -28,14 +28,14 @@ class Found(NamedTuple):
 
     Attributes:
       classes: (K,) names.
-      faults: a DataError or None for each file.
+      faults: what is wrong with each file, or None.
       store: the N good files, prepared; None if there is none.
       logits: (N, K), or None; where the test recipe takes several clips of a file, the logarithm of
         the mean probabilities.
     """
 
     classes: tuple[str, ...]
-    faults: list[DataError | None]
+    faults: list[SkeljaxError | None]
     store: Store | None
     logits: np.ndarray | None
 
@@ -66,7 +66,7 @@ def look(run, paths, *, checkpoint: str = "last", cleaning: str = "", devices: s
     for number, path in enumerate(paths):
         try:
             clip = single.read(path, facts.layout, cleaning)
-        except DataError as error:
+        except SkeljaxError as error:
             faults.append(error)
         else:
             clips.append(clip.replace(name=f"{number} {clip.name}"))
@@ -114,15 +114,19 @@ def table(name: str, rows: list[dict]) -> str:
     return "\n".join([name, *lines])
 
 
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="skeljax predict", description=__doc__.splitlines()[0])
+    made.add_argument("run", help="run folder")
+    made.add_argument("files", nargs="+", help=".skeleton, .json, .npy, .npz or .csv")
+    made.add_argument("--checkpoint", default="last", help="last, best or the folder of one")
+    made.add_argument("--cleaning", default="", help="of .skeleton: ctrgcn, pyskl, listed")
+    made.add_argument("--devices", default="1", help="a number or a list of devices")
+    made.add_argument("--json", action="store_true", help="print JSON, one object a file")
+    return made
+
+
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="skeljax predict", description=__doc__.splitlines()[0])
-    parser.add_argument("run", help="run folder")
-    parser.add_argument("files", nargs="+", help=".skeleton, .json, .npy, .npz or .csv")
-    parser.add_argument("--checkpoint", default="last", help="last, best or the folder of one")
-    parser.add_argument("--cleaning", default="", help="of .skeleton: ctrgcn, pyskl, listed")
-    parser.add_argument("--devices", default="1", help="a number or a list of devices")
-    parser.add_argument("--json", action="store_true", help="print JSON, one object a file")
-    options = parser.parse_args(argv)
+    options = parser().parse_args(argv)
     set_up()
     found = look(
         options.run,

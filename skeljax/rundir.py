@@ -101,7 +101,8 @@ def guarded(workdir):
 def warm_start(source: str, state, mesh) -> dict:
     """{"params", "extra"} of `state` with what fits of another run's weights.
 
-    Prints what was loaded, kept (new here) and left unused (only there, or of another shape).
+    Prints what was loaded, what is re-initialised because it is new or has another shape here, and
+    what is unused because it is only there.
     """
     saved = Checkpoints(pathlib.Path(source) / "checkpoints", read_only=True)
     if saved.latest is None:
@@ -117,13 +118,19 @@ def warm_start(source: str, state, mesh) -> dict:
         raise CheckpointError(
             "nothing of the backbone fits", where=source, do="is it another model or layout?"
         )
-    kept = [f"{path} {tuple(leaf.shape)}" for path, leaf in _flat(ours).items() if path not in fits]
-    unused = [f"{path} {tuple(leaf.shape)}" for path, leaf in theirs.items() if path not in fits]
+    fresh = [
+        f"{path} {tuple(leaf.shape)}"
+        + (f", there {tuple(theirs[path].shape)}" if path in theirs else "")
+        for path, leaf in _flat(ours).items()
+        if path not in fits
+    ]
+    unused = [
+        f"{path} {tuple(leaf.shape)}" for path, leaf in theirs.items() if path not in _flat(ours)
+    ]
     if is_main():
-        print(f"from {source}: {len(fits)} arrays loaded")
-        for title, paths in (("kept as initialised", kept), ("unused", unused)):
-            if paths:
-                print(f"  {title}: " + ", ".join(paths))
+        print(f"from {source}: loaded {len(fits)} arrays of {len(_flat(ours))}")
+        for title, paths in (("re-initialised", fresh), ("unused", unused)):
+            print(f"  {title} {len(paths)}" + ": " * bool(paths) + "; ".join(paths))
 
     def pick(path, leaf):
         return replicate(fits[_name(path)], mesh) if _name(path) in fits else leaf

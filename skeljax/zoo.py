@@ -7,10 +7,16 @@ import json
 import math
 import sys
 
+import jax
+import jax.numpy as jnp
+
 from skeljax.errors import choose, run_cli
+from skeljax.layouts import Layout, get_layout
+from skeljax.models import BACKBONES
+from skeljax.models.heads import Classifier, Linear
 
 
-def measure(name: str, layout, *, frames: int, bodies: int, classes: int) -> dict:
+def measure(name: str, layout: Layout, *, frames: int, bodies: int, classes: int) -> dict:
     """Size and cost of one backbone with a linear head, for one clip; nothing is compiled.
 
     Args:
@@ -19,42 +25,53 @@ def measure(name: str, layout, *, frames: int, bodies: int, classes: int) -> dic
       frames, bodies, classes: T, M, K.
 
     Returns:
-      "parameters"; "multiply_adds" of an evaluation, all products of matrices and convolutions;
-      "activation_bytes": float32 values of one clip that a training step keeps for its gradient.
+      "parameters"; "multiply_adds" of an evaluation, in products of matrices and convolutions;
+      "activation_bytes" of one clip that a training step in float32 keeps for its gradient.
     """
-    import jax
-    import jax.numpy as jnp
-
-    from skeljax.models import BACKBONES
-    from skeljax.models.heads import Classifier, Linear
-
-    net = Classifier(BACKBONES[name](layout=layout, num_person=bodies), Linear(classes))
-    shape = (1, bodies, frames, layout.num_joints, layout.channels)
-    x = jax.ShapeDtypeStruct(shape, jnp.float32)
-    key = jax.random.key(0)
-    variables = jax.eval_shape(lambda x: net.init(key, x, train=False), x)
-    jaxpr = jax.make_jaxpr(lambda v, x: net.apply(v, x, train=False)[0])(variables, x)
-    kept = []
+    net, variables, x = _network(name, layout, frames, bodies, classes)
 
     def train(params, variables, x):
-        def forward(params):
-            rngs = {"dropout": key}
-            variables_ = variables | {"params": params}
-            (out, _), _ = net.apply(variables_, x, train=True, mutable=["batch_stats"], rngs=rngs)
-            return out
+        rngs, variables = {"dropout": jax.random.key(0)}, variables | {"params": params}
+        return net.apply(variables, x, train=True, mutable=["batch_stats"], rngs=rngs)[0][0]
 
-        given = {id(leaf) for leaf in jax.tree.leaves((params, variables, x))}
-        _, back = jax.vjp(forward, params)
-        residuals = {id(leaf): leaf for leaf in jax.tree.leaves(back)}
-        kept.extend(leaf for key, leaf in residuals.items() if key not in given)
+    return {
+        **size(name, layout, frames=frames, bodies=bodies, classes=classes),
+        "activation_bytes": kept_bytes(train, variables["params"], variables, x),
+    }
 
-    jax.eval_shape(train, variables["params"], variables, x)
+
+def size(name: str, layout: Layout, *, frames: int, bodies: int, classes: int) -> dict:
+    """`measure` without the activations."""
+    net, variables, x = _network(name, layout, frames, bodies, classes)
+    jaxpr = jax.make_jaxpr(lambda v, x: net.apply(v, x, train=False)[0])(variables, x)
     return {
         "name": name,
         "parameters": sum(math.prod(p.shape) for p in jax.tree.leaves(variables["params"])),
         "multiply_adds": multiply_adds(jaxpr.jaxpr),
-        "activation_bytes": sum(math.prod(k.shape) * k.dtype.itemsize for k in kept),
     }
+
+
+def _network(name, layout, frames, bodies, classes):
+    """A classifier, the shapes of its variables and of one clip."""
+    net = Classifier(BACKBONES[name](layout=layout, num_person=bodies), Linear(classes))
+    shape = (1, bodies, frames, layout.num_joints, layout.channels)
+    x = jax.ShapeDtypeStruct(shape, jnp.float32)
+    variables = jax.eval_shape(lambda x: net.init(jax.random.key(0), x, train=False), x)
+    return net, variables, x
+
+
+def kept_bytes(function, params, *given) -> int:
+    """Bytes of what the gradient of `function(params, *given)` in `params` keeps of the way there,
+    beside its arguments; all may be shapes only."""
+    kept = {}
+
+    def both_ways(params, *given):
+        _, back = jax.vjp(lambda params: function(params, *given), params)
+        arguments = {id(leaf) for leaf in jax.tree.leaves((params, given))}
+        kept.update({id(x): x for x in jax.tree.leaves(back) if id(x) not in arguments})
+
+    jax.eval_shape(both_ways, params, *given)
+    return sum(math.prod(x.shape) * x.dtype.itemsize for x in kept.values())
 
 
 def multiply_adds(jaxpr) -> int:
@@ -91,18 +108,19 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="skeljax zoo", description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", help="backbones; all by default")
-    parser.add_argument("--layout", default="ntu25", help="name or TOML file of the joints")
-    parser.add_argument("--frames", type=int, default=100, help="T")
-    parser.add_argument("--bodies", type=int, default=2, help="M")
-    parser.add_argument("--classes", type=int, default=60, help="K")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args(argv)
-    from skeljax.layouts import get_layout
-    from skeljax.models import BACKBONES
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="skeljax zoo", description=__doc__.splitlines()[0])
+    made.add_argument("names", nargs="*", help="backbones; all by default")
+    made.add_argument("--layout", default="ntu25", help="name or TOML file of the joints")
+    made.add_argument("--frames", type=int, default=100, help="T")
+    made.add_argument("--bodies", type=int, default=2, help="M")
+    made.add_argument("--classes", type=int, default=60, help="K")
+    made.add_argument("--json", action="store_true", help="print JSON")
+    return made
 
+
+def main(argv: list[str]) -> None:
+    options = parser().parse_args(argv)
     names = [choose("backbone", name, BACKBONES) for name in options.names or BACKBONES]
     sizes = {"frames": options.frames, "bodies": options.bodies, "classes": options.classes}
     layout = get_layout(options.layout)

@@ -2,18 +2,24 @@
 
 import functools
 import json
+import pathlib
+import re
+import shlex
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from skeljax import convert, predict, rundir
+import runs
+import tiny
+from parity import cases
+from skeljax import convert, evaluate, predict, rundir, zoo
 from skeljax.checkpoint import Checkpoints
 from skeljax.errors import CheckpointError, ConfigError, SkeljaxError
 from skeljax.interop.known import KNOWN, recognise
 from skeljax.interop.pytorch import state_dict
-from skeljax.interop.settings import Given
+from skeljax.interop.settings import Given, settings
 from skeljax.layouts import get_layout
 from skeljax.models import BACKBONES
 from skeljax.models.graphs import ms_scales
@@ -50,7 +56,14 @@ def tensors(known, layout="ucla20", bodies=1, classes=5, seed=0, **arguments):
     x = jax.ShapeDtypeStruct((1, bodies, 8, layout.num_joints, layout.channels), jnp.float32)
     shapes = jax.eval_shape(functools.partial(net.init, train=False), jax.random.key(0), x)
     rng = np.random.default_rng(seed)
-    variables = jax.tree.map(lambda s: rng.uniform(0.5, 1, s.shape).astype(np.float32), shapes)
+
+    def draw(path, leaf):
+        value = rng.uniform(0.5, 1, leaf.shape)
+        if path[-1].key == "kernel":  # so that the scores do not saturate
+            value = rng.normal(size=leaf.shape) / np.sqrt(np.prod(leaf.shape[:-1]))
+        return value.astype(np.float32)
+
+    variables = jax.tree_util.tree_map_with_path(draw, shapes)
     made = state_dict(variables, known.family)
     if known.family == "msg3d":
         made |= {"backbone.sgcn1.0.A": ms_scales(layout, arguments["scales"])}
@@ -110,6 +123,21 @@ def test_flavours_of_stgcn(flavour):
     assert found.channels == 3
 
 
+def test_a_gesture_model_of_six_blocks():
+    """PYSKL's demo on the joints of one hand, in the image: all but the layout is told."""
+    sizes = {"width": 12, "depth": 6, "grow": (6,)}
+    found = recognise(tensors(STGCN, "hand21", classes=7, **sizes, **FLAVOURS["plus"]))
+    assert found.arguments.items() >= sizes.items()
+    config, facts, _ = settings(found, Given(), "gesture.pth")
+    assert (found.joints, found.channels, found.classes) == (21, 2, 7)
+    assert (facts.layout.name, facts.num_bodies, config.data.prepare) == (
+        "hand21",
+        1,
+        "prenorm2d_auto",
+    )
+    assert (config.recipe.length, config.recipe.test_clips) == (10, 1)
+
+
 @pytest.fixture(scope="module")
 def hand(tmp_path_factory):
     """(layout file, checkpoint, run folder made of it, what was said): six joints of one's own."""
@@ -121,7 +149,8 @@ def hand(tmp_path_factory):
     made["module.cls_head.other.weight"] = np.ones((2, 4), np.float32)
     source = save(folder / "epoch_9.pth", made, meta={"epoch": 9})
     (folder / "names.txt").write_text("fist\npalm\nok\n")
-    given = Given(layout=layout, classes=str(folder / "names.txt"), fields={"recipe.length": 8})
+    names = str(folder / "names.txt")
+    given = Given(layout=layout, classes=names, prepare="none", fields={"recipe.length": 8})
     said = convert.convert(source, folder / "run", given)
     return layout, source, folder / "run", "\n".join(said)
 
@@ -190,7 +219,8 @@ def test_predictions_are_those_of_the_network(hand, tmp_path):
     pool = jax.jit(lambda p, x: net.apply(p, x, train=False).pooled, compiler_options=quickly)
     head = variables["params"]["head"]
     logits = pool(params, points[None, None]) @ head["kernel"] + head["bias"]
-    np.testing.assert_allclose(chances, jax.nn.softmax(logits), rtol=2e-4)
+    assert 0.01 < chances.max() < 0.99
+    np.testing.assert_allclose(chances, jax.nn.softmax(logits), rtol=1e-3)
 
 
 def given(hand, **changes):
@@ -213,7 +243,7 @@ WRONG = {
     "another family": (dict(family="ctrgcn"), "no checkpoint of ctrgcn"),
     "a misspelt field": (dict(fields={"recipe.lenght": 8}), "did you mean 'length'"),
     "a wrong value": (dict(fields={"recipe.length": "many"}), "recipe.length"),
-    "too deep": (dict(fields={"model.depth": 3}), "lacks[^$]*backbone.gcn.2"),
+    "too deep": (dict(fields={"model.depth": 3}), r"lacks 13[^$]*backbone\.\* \(13 tensors"),
     "too wide": (dict(fields={"model.width": 32}), "does not fit"),
     "a misspelt recipe": (dict(recipe="pysk"), "did you mean 'pyskl'"),
 }
@@ -275,3 +305,72 @@ def test_of_several_encoders_that_of_the_stream_is_taken(stream, scale):
     found = recognise(made, stream=stream)
     name = "encoder_q.st_gcn_networks.1.tcn.2.weight"
     np.testing.assert_array_equal(found.state[name], scale * made[name])
+
+
+@pytest.mark.slow  # a minute: it compiles a test, a training step and another test
+def test_a_converted_run_is_tested_and_fine_tuned(tmp_path, capsys):
+    """Five classes there, four here; the sizes are those of the tests' own config."""
+    known = next(known for known in KNOWN if known.family == "ctrgcn")
+    made = tensors(known, width=8, depth=3, grow=(3,))
+    source, run = save(tmp_path / "runs-9-90.pt", made), tmp_path / "run"
+    five = tiny.dataset(tmp_path / "five", classes=5)
+    fields = {"recipe.frames": 8, "test.batch": 8}
+    convert.convert(source, run, Given(dataset=str(five), fields=fields))
+    evaluate.main([str(run), "--metrics", "top1,top5", "--devices", "1"])
+    said = capsys.readouterr().out
+    assert "18 clips" in said and "top5        100.00 %" in said
+    config = tiny.config(tiny.dataset(tmp_path / "four"), init_from=str(run), train__epochs=1)
+    config.optim.base_lr = 0.0
+    runs.run(config, tmp_path / "tuned")
+    said = capsys.readouterr().out
+    assert "params.head.kernel (16, 4), there (16, 5)" in said.split("re-initialised 2: ")[1]
+    after = runs.variables(tmp_path / "tuned")["params"]["backbone"]
+    assert runs.largest_difference(after, runs.variables(run)["params"]["backbone"]) == 0
+
+
+def test_the_commands_of_the_page_are_commands():
+    page = (pathlib.Path(__file__).parents[1] / "docs" / "checkpoints.md").read_text()
+    parsers = {"convert": convert.parser(), "predict": predict.parser(), "zoo": zoo.parser()}
+    seen = set()
+    for line in re.findall(r"^    skeljax (\w+.*)$", page, re.MULTILINE):
+        verb, *arguments = shlex.split(line.partition(" #")[0])
+        if verb in parsers:
+            parsers[verb].parse_args(arguments)
+            seen.add(verb)
+    assert seen == set(parsers)
+    assert all(f"`{known.family}`" in page for known in KNOWN)
+
+
+CASES = {
+    "brl/model_aagcn_ucla_m1_alpha": {},
+    "brl/model_msg3d_ucla_m1_small": {},
+    "brl/model_stgcn_ntu_m2_pa": {},
+    "frhead/aagcn_ntu_alpha": {},
+    "frhead/stgcn_ntu": {},
+    "frhead/tcagcn_ucla_alpha": {},
+    "backbones/dgstgcn_ntu": {},
+    "backbones/hdgcn_ntu_com21": {"model.centre_of_mass": 21},
+    "backbones/infogcn_ntu_k1": {},
+    "backbones/protogcn_ntu": {},
+    "lst/model_ucla_joint_k6": {},
+    "pyskl/ctrgcn_ntu": {},
+    "pyskl/stgcnpp_ntu": {},
+}
+
+
+@pytest.mark.slow  # 5 to 10 s of CPU each
+@pytest.mark.parametrize("name", CASES)
+def test_checkpoints_of_the_public_sizes_there_and_back(name, tmp_path):
+    """With the names, shapes and constants that the reference implementations have."""
+    if not (cases.CASES / name).is_dir():
+        pytest.skip(f"no parity cases in {cases.CASES}")
+    state = cases.load(cases.CASES / name).state_dict()
+    source = save(tmp_path / "a.pt", state)
+    convert.convert(source, tmp_path / "run", Given(fields=CASES[name]))
+    convert.export(tmp_path / "run", tmp_path / "b.pth")
+    back = torch.load(tmp_path / "b.pth", weights_only=True)
+    assert back.keys() == state.keys()
+    for tensor, value in state.items():
+        found = back[tensor].numpy()
+        assert (found.shape, found.dtype) == (value.shape, value.dtype), tensor
+        np.testing.assert_array_equal(found, value)

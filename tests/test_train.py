@@ -95,7 +95,8 @@ def test_warm_start_loads_what_fits(trained, tmp_path, capsys):
     config = tiny.config(other, init_from=str(workdir), train__epochs=1, optim__base_lr=0.0)
     runs.run(config, tmp_path / "run")
     said = capsys.readouterr().out
-    assert "params.head.kernel (16, 6)" in said.split("kept as initialised")[1]
+    assert "params.head.kernel (16, 6), there (16, 4)" in said.split("re-initialised 2: ")[1]
+    assert "unused 0" in said
     before, after = (runs.variables(w)["params"] for w in (workdir, tmp_path / "run"))
     assert runs.largest_difference(before["backbone"], after["backbone"]) == 0
     assert after["head"]["kernel"].shape == (16, 6)

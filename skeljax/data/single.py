@@ -2,7 +2,8 @@
 
 ==============  =================================================================================
 .skeleton       NTU RGB+D
-.json           NW-UCLA (``{"skeletons": ...}``), or nested lists of an array
+.json           NW-UCLA (``{"skeletons": ...}``), Kinetics-Skeleton (``{"data": ...}``), or nested
+                lists of an array
 .npy, .npz      one array (T, V, C), or (M, T, V, C) for several bodies
 .csv            a line a frame: the V * C numbers of each body, body after body; a first line of
                 words is skipped
@@ -20,7 +21,7 @@ import numpy as np
 from skeljax.data.clean import CLEANINGS
 from skeljax.errors import DataError, choose
 from skeljax.layouts import Layout
-from skeljax.readers import arrays, ntu
+from skeljax.readers import arrays, kinetics, ntu
 from skeljax.readers.checks import check_keypoints
 from skeljax.readers.clip import Clip
 
@@ -62,14 +63,17 @@ def _json(path, layout, cleaning):
         content = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise DataError("no valid JSON", where=path, found=error) from None
-    if isinstance(content, dict):
-        if "skeletons" not in content:
-            found = ", ".join(content) or "an empty object"
-            raise DataError(
-                "keys are missing", where=path, found=found, expected='"skeletons", or nested lists'
-            )
-        content = content["skeletons"]
-    return content
+    if not isinstance(content, dict):
+        return content
+    if "skeletons" in content:
+        return content["skeletons"]
+    if "data" in content:
+        clip = kinetics.parse_openpose(json.dumps({"label_index": 0} | content), str(path))
+        return kinetics.best_scored(clip.keypoints)
+    raise DataError(
+        "keys are missing", where=path, found=", ".join(content) or "an empty object",
+        expected='"skeletons", "data", or nested lists without keys',
+    )  # fmt: skip
 
 
 def _array(path, layout, cleaning):

@@ -15,7 +15,6 @@ import numpy as np
 from skeljax.errors import CheckpointError, ConfigError, choose
 from skeljax.interop.pytorch import canonical
 from skeljax.layouts import Layout
-from skeljax.models.graphs import ms_scales
 from skeljax.models.stgcn import GRAPHS
 
 State = Mapping[str, np.ndarray]
@@ -120,7 +119,6 @@ KNOWN = (
         head="cls_head.fc_cls.weight",
         blocks=r"backbone\.gcn3d(\d+)\.gcn3d\.0\.out_bn\.weight",
         joints="backbone.sgcn1.0.A",
-        graph="backbone.sgcn1.0.A",
         arguments=_msg3d,
     ),
     Known(
@@ -320,13 +318,10 @@ def graph_of(found: Checkpoint, layout: Layout) -> dict:
         return {}
     if found.arguments.get("topology") == "free":
         return {"graph": "direction"}
-    if "scales" in found.arguments:
-        graphs = {"": ms_scales(layout, found.arguments["scales"])}
-    else:
-        graphs = {name: make(layout) for name, make in GRAPHS.items()}
-    for name, ours in graphs.items():
+    for name, make in GRAPHS.items():
+        ours = make(layout)
         if ours.shape == there.shape and np.allclose(ours, there, atol=1e-5):
-            return {"graph": name} if name else {}
+            return {"graph": name}
     ours = GRAPHS["direction"](layout)[1:].sum(0)
     pairs = np.argwhere((there.sum(0) != 0) != ((ours + np.eye(len(ours))) != 0))
     shown = ", ".join(f"{layout.joints[a]}-{layout.joints[b]}" for a, b in pairs[:4])

@@ -25,10 +25,10 @@ PRACTICES = {
     },
     "pyskl": {
         25: ("ntu25_pyskl", "prenorm3d", "pyskl", {}),
-        20: ("ucla20", "none", "pyskl", {}),
+        20: ("ucla20", "none", "ucla", {}),
         17: ("coco17", "prenorm2d", "pyskl", {}),
         18: ("openpose18", "none", "pyskl", {}),
-        21: ("hand21", "prenorm2d_auto", "pyskl", {"length": 10}),
+        21: ("hand21", "prenorm2d_auto", "pyskl", {"length": 10, "test_clips": 1}),
         0: ("", "unit", "pyskl", {}),
     },
     "contrastive": {
