@@ -3,10 +3,11 @@
     skeljax prepare nw_ucla --source all_sqe.zip
     python -m skeljax.main --config configs/nwucla_ctrgcn.py:joint --workdir runs/nwucla_joint
 
-After the colon: a stream, and `published` (65 epochs of 5 passes; its authors report 94.6 for the
-joint stream) or `cpu`: what two cores finish in under an hour. Width and frames are halved, which
-makes a step four times cheaper, so that 150 passes fit. Ours, joint, `cpu`, last epoch: 93.53. After
-100 passes it is 90.3, and a network of full width, for which that time gives 32, comes to 87.1.
+After the colon: a stream, or `row` for all four and their fusion; and `published` (65 epochs of 5
+passes; its authors report 94.6 for the joint stream) or `cpu`: what two cores finish in under an
+hour. Width and frames are halved, which makes a step four times cheaper, so that 150 passes fit.
+Ours, joint, `cpu`, last epoch: 93.53. After 100 passes it is 90.3, and a network of full width, for
+which that time gives 32, comes to 87.1.
 """
 
 from skeljax import fuse, presets
