@@ -27,6 +27,8 @@ METHODS = {
     "infogcn": {},
 }
 
+# These take many passes a step: a smaller backbone for them.
+CONTRASTIVE = ("skeletonclr", "skelemixclr", "crosclr")
 LIKE_OTHERS = {"skeletonclr", "crosclr", "linear", "finetune", "infogcn"}
 
 
@@ -72,6 +74,8 @@ def config(folder, method: str = "supervised", **fields):
     made.scale = "demo"
     presets.use_recipe(made, "ucla", frames=8)
     presets.use_model(made, "ctrgcn", width=8, depth=3, grow=(3,))
+    if method in CONTRASTIVE:
+        presets.use_model(made, "stgcn_contrastive", width=4, depth=1, grow=(1,), last_width=8)
     presets.use_method(made, method, **METHODS[method])
     made.optim.base_lr = 0.02
     made.optim.weight_decay = 1e-4
