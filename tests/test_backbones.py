@@ -74,7 +74,13 @@ def test_evaluation(name):
     assert np.abs(out.pooled[0] - out.pooled[1]).max() > 1e-3 * np.abs(out.pooled).max() > 0
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        n if n in ("ctrgcn", "stgcnpp") else pytest.param(n, marks=pytest.mark.slow)
+        for n in BACKBONES
+    ],
+)
 def test_bfloat16_training(name):
     """Finite gradients for everything, with an empty body; float32 state."""
     x = normal(4, 2, 8, 21, 2)

@@ -205,6 +205,7 @@ def test_unseen_classes_by_name_number_or_published_split():
         assert name.endswith(f"-{len(count)}")
 
 
+@pytest.mark.slow  # a minute and more
 def test_a_run_without_some_classes_is_tested_on_them(tmp_path, capsys):
     data, seen = tiny.dataset(tmp_path / "data"), tmp_path / "seen.txt"
     zeroshot.main(["split", str(data), "--unseen", "class1", "--out", str(seen)])

@@ -33,7 +33,18 @@ def test_every_config_describes_all_its_fields(path):
     assert known <= {field for field, *_ in rows}
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+# a config of every method; the others (seconds each) with -m slow
+QUICK = {
+    "synthetic_ctrgcn", "nwucla_ctrgcn", "ntu60_brl", "ntu60_frhead", "nwucla_lst", "nwucla_infogcn",
+    "ntu60_skelemixclr", "synthetic_crosclr", "synthetic_linear", "nwucla_finetune",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(p, marks=[] if p.stem in QUICK else pytest.mark.slow) for p in CONFIGS],
+    ids=lambda p: p.stem,
+)
 def test_every_config_builds(path):
     """Shapes only, nothing is compiled."""
     import numpy as np

@@ -51,8 +51,7 @@ def _results(rows):
     return [(row["step"], row["test/top1"]) for row in rows if "test/top1" in row]
 
 
-# quickly: a plain method and one whose `extra` is more than batch statistics
-LATER = set(tiny.METHODS) - {"supervised", "frhead"}
+LATER = set(tiny.METHODS) - {"supervised"}  # minutes each
 every_method = pytest.mark.parametrize("whole", tiny.methods(slow=LATER), indirect=True)
 of_the_trainer = pytest.mark.parametrize("whole", ["supervised"], indirect=True)
 

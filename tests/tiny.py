@@ -1,7 +1,7 @@
 """A dataset and configs small enough to train in seconds, for the tests of the trainer.
 
 `METHODS` names the methods that the device, process and resume tests run over: a new method joins
-by a line here. Those whose state is like another's run by name only (`-m slow`).
+by a line here. All but `QUICK` take minutes and run by name only (`-m slow`).
 """
 
 import pathlib
@@ -29,10 +29,10 @@ METHODS = {
 
 # These take many passes a step: a smaller backbone for them.
 CONTRASTIVE = ("skeletonclr", "skelemixclr", "crosclr")
-LIKE_OTHERS = {"skeletonclr", "crosclr", "linear", "finetune", "infogcn"}
+QUICK = {"supervised", "brl"}
 
 
-def methods(slow: set[str] = LIKE_OTHERS) -> list:
+def methods(slow: set[str] = METHODS.keys() - QUICK) -> list:
     """All methods as test parameters; `slow` ones are left out of the quick suite."""
     return [pytest.param(m, marks=[pytest.mark.slow] if m in slow else []) for m in METHODS]
 
