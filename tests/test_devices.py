@@ -10,7 +10,7 @@ import pytest
 import runs
 import tiny
 
-RATE = 3e-4
+RATE = 1e-4
 
 
 @pytest.mark.parametrize("method", tiny.methods())
@@ -25,7 +25,7 @@ def test_two_devices_equal_one(method, tmp_path):
     assert at_start[0] == pytest.approx(at_start[1], rel=1e-5)
 
 
-@pytest.mark.parametrize("method", tiny.methods(slow=set(tiny.METHODS) - {"supervised"}))
+@pytest.mark.parametrize("method", tiny.methods(quick={"supervised"}))
 def test_two_processes_equal_two_devices(method, tmp_path):
     data = tiny.dataset(tmp_path / "data")
     options = ("--config.train.epochs=2", f"--config.optim.base_lr={RATE}")

@@ -35,8 +35,9 @@ def test_every_config_describes_all_its_fields(path):
 
 # a config of every method; the others (seconds each) with -m slow
 QUICK = {
-    "synthetic_ctrgcn", "nwucla_ctrgcn", "ntu60_brl", "ntu60_frhead", "nwucla_lst", "nwucla_infogcn",
-    "ntu60_skelemixclr", "synthetic_crosclr", "synthetic_linear", "nwucla_finetune",
+    "synthetic_ctrgcn", "nwucla_ctrgcn", "ntu60_brl", "ntu60_frhead", "nwucla_lst",
+    "nwucla_infogcn", "ntu60_skelemixclr", "synthetic_crosclr", "synthetic_linear",
+    "nwucla_finetune",
 }  # fmt: skip
 
 

@@ -51,8 +51,7 @@ def _results(rows):
     return [(row["step"], row["test/top1"]) for row in rows if "test/top1" in row]
 
 
-LATER = set(tiny.METHODS) - {"supervised"}  # minutes each
-every_method = pytest.mark.parametrize("whole", tiny.methods(slow=LATER), indirect=True)
+every_method = pytest.mark.parametrize("whole", tiny.methods(quick={"supervised"}), indirect=True)
 of_the_trainer = pytest.mark.parametrize("whole", ["supervised"], indirect=True)
 
 

@@ -32,9 +32,9 @@ CONTRASTIVE = ("skeletonclr", "skelemixclr", "crosclr")
 QUICK = {"supervised", "brl"}
 
 
-def methods(slow: set[str] = METHODS.keys() - QUICK) -> list:
-    """All methods as test parameters; `slow` ones are left out of the quick suite."""
-    return [pytest.param(m, marks=[pytest.mark.slow] if m in slow else []) for m in METHODS]
+def methods(quick=QUICK) -> list:
+    """All methods as test parameters; the quick suite leaves out all but `quick`."""
+    return [pytest.param(m, marks=[] if m in quick else [pytest.mark.slow]) for m in METHODS]
 
 
 def clips(count: int, *, first: int = 0, layout: str = "ucla20", classes: int = 4) -> list[Clip]:
