@@ -83,7 +83,7 @@ def make_optimizer(
     """
     choose("optimizer", name, ("sgd", "adamw"), where="optim.name")
     groups = dict(groups or {})
-    used = set(jax.tree.leaves(labels))
+    used = sorted(set(jax.tree.leaves(labels)))  # in one order, or half the runs compile anew
     for label in groups:
         choose("parameter group", label, used, where="optim.groups")
     if "frozen" in groups:

@@ -1,5 +1,9 @@
 """Schedules and optimizers against the written-out rules."""
 
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -88,3 +92,22 @@ def test_adamw_decays_apart_from_the_gradient():
 def test_a_group_nobody_is_in_is_refused():
     with pytest.raises(ConfigError, match="did you mean 'text'"):
         _moved({"txt": {"lr_ratio": 2.0}})
+
+
+def test_groups_have_one_order_in_every_process():
+    """Else the program differs by Python's hash seed, and a compiled one is not found again."""
+    code = (
+        "from skeljax.optim import make_optimizer as make\n"
+        "params = {name: 0.0 for name in ('head', 'backbone', 'text', 'mix')}\n"
+        "state = make(lambda _: 0.1, {name: name for name in params}).init(params)\n"
+        "print(list(state.inner_states))"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONHASHSEED": seed, "JAX_PLATFORMS": "cpu"},
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in "1234"
+    }  # fmt: skip
+    assert said == {"['backbone', 'head', 'mix', 'text']\n"}
