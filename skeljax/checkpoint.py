@@ -46,6 +46,10 @@ class Checkpoints:
             create=not read_only,
             read_only=read_only,
             cleanup_tmp_directories=not read_only,
+            # two folders saving the same step at once would meet at each other's barriers
+            multiprocessing_options=ocp.options.MultiprocessingOptions(
+                barrier_sync_key_prefix=self.folder.name
+            ),
         )
         with _explained(self.folder, "open"):
             self._manager = ocp.CheckpointManager(

@@ -6,6 +6,8 @@ that bit grow past 1e-5. Batch statistics of a part of the batch, or other draws
 far more.
 """
 
+import sys
+
 import pytest
 
 import runs
@@ -41,6 +43,26 @@ def test_two_processes_equal_two_devices(method, tmp_path):
     runs.finish(runs.start(two))
     pair, two = (runs.variables(tmp_path / name) for name in ("pair", "two"))
     assert runs.largest_difference(pair, two) < 1e-5
+
+
+def test_two_folders_save_the_same_step_in_two_processes(tmp_path):
+    port = runs.free_port()
+    pair = [
+        runs.start(
+            [sys.executable, "tests/save_twice.py", str(tmp_path)],
+            JAX_CPU_COLLECTIVES_IMPLEMENTATION="gloo",
+            JAX_COORDINATOR_ADDRESS=f"localhost:{port}",
+            JAX_NUM_PROCESSES="2",
+            JAX_PROCESS_ID=str(process),
+        )
+        for process in (0, 1)
+    ]
+    try:
+        for out in [runs.finish(process, timeout=240) for process in pair]:
+            assert "checkpoints 30\nbest 30\n" in out
+    finally:
+        for process in pair:
+            process.kill()
 
 
 def test_a_batch_that_does_not_split_is_refused(tmp_path):
