@@ -14,18 +14,17 @@ The public config of it cannot run as it is; the class counts are those of the d
 body is nose to wrists, pixels are divided by the size of the image, and the test draws nothing.
 """
 
-from skeljax import presets
-from skeljax.fuse import PRESETS
+from skeljax import papers, presets
 
 
 def get_config(text: str = ""):
-    chosen = presets.options(text, stream=(*presets.STREAMS, "all"), **presets.LONG_TAIL)
+    chosen = presets.options(text, stream=(*presets.STREAMS, "all"), **papers.LONG_TAIL)
     config = presets.base()
     config.data.dataset = "kinetics_skeleton/hrnet"
     config.data.prepare = "prenorm2d"
     config.data.bodies = 2
     config.data.storage = "float16"
-    presets.use_long_tail(config, **{g: chosen[g] for g in presets.LONG_TAIL})
+    papers.use_long_tail(config, **{g: chosen[g] for g in papers.LONG_TAIL})
     config.data.repeat = 1
     config.train.epochs = 150
     config.train.batch = 64
@@ -35,10 +34,5 @@ def get_config(text: str = ""):
         config.recipe.update({"scale": 0.0, "rotation": 0.0, "mirror": True})
     if chosen["method"] == "brl":
         config.loss.switch = 129 / 150
-    if chosen["stream"] == "all":
-        streams = [s for s in presets.STREAMS if not s.startswith("skip")]
-        weights = {"two": PRESETS["k400-2"].weights, "four": PRESETS["k400-4"].weights}
-        presets.use_row(config, streams, weights, rule="probabilities")
-    else:
-        config.stream = chosen["stream"]
+    papers.use_streams(config, chosen["stream"], {"two": "k400-2", "four": "k400-4"})
     return config

@@ -24,25 +24,8 @@ and `plain`, streams j b jm bm, then two and four:
     ctrgcn         xsub  57.7 58.7 54.8 54.8   61.6 63.2    xset  61.6 60.2 58.2 56.2   64.3 66.0
 """
 
-from skeljax import presets
+from skeljax import papers
 
 
 def get_config(text: str = ""):
-    chosen = presets.options(
-        text,
-        protocol=("xsub", "xset"),
-        imbalance=("lt100", "lt50", "lt10", "full"),
-        stream=(*presets.STREAMS, "all"),
-        **presets.LONG_TAIL,
-    )
-    config = presets.base()
-    config.data.dataset = f"ntu120/{chosen['protocol']}_pyskl"
-    config.data.train = "train" if chosen["imbalance"] == "full" else f"train_{chosen['imbalance']}"
-    config.data.layout = "ntu25_pyskl"
-    config.data.prepare = "prenorm3d"
-    presets.use_long_tail(config, **{g: chosen[g] for g in presets.LONG_TAIL})
-    if chosen["stream"] == "all":
-        presets.use_row(config, presets.STREAMS, presets.SIX_STREAMS, rule="probabilities")
-    else:
-        config.stream = chosen["stream"]
-    return config
+    return papers.long_tail("ntu120", text)

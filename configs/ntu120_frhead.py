@@ -12,39 +12,11 @@ Published, the best epoch on the test clips (joint, bone, joint motion, bone mot
 x-sub 85.51 86.81 81.87 82.01 89.52; x-set 87.32 88.14 83.98 83.91 90.94.
 """
 
-from skeljax import fuse, presets
+from skeljax import papers
 
-BACKBONES = ("ctrgcn", "aagcn", "tcagcn", "stgcn_frhead")
-# protocol: version, epochs and fusion of the published runs
-RUNS = {"xsub": ("V1", 80, "frhead-120"), "xset": ("V1", 70, "frhead-120")}
+# protocol: version, epochs and fusion of the published runs, and other epochs of some streams
+RUNS = {"xsub": ("V1", 80, "frhead-120", {}), "xset": ("V1", 70, "frhead-120", {})}
 
 
 def get_config(text: str = ""):
-    chosen = presets.options(
-        text,
-        protocol=tuple(RUNS),
-        stream=(*presets.STREAMS, "row"),
-        backbone=BACKBONES,
-        run=("published", "readme"),
-    )
-    version, epochs, fusion = RUNS[chosen["protocol"]]
-    if chosen["run"] == "readme":
-        version, epochs = "V0", 65
-    config = presets.base()
-    config.data.dataset = f"ntu120/{chosen['protocol']}"
-    config.data.prepare = "trim"
-    presets.use_recipe(config, "ctrgcn_ntu", bone_scale=True)
-    presets.use_model(config, chosen["backbone"])
-    presets.use_method(config, "frhead", version=version)
-    config.train.batch = 64
-    config.train.test_best = True
-    config.optim.weight_decay = 4e-4
-    config.optim.schedule.warmup_epochs = 5
-    config.optim.schedule.milestones = (35, 55)
-    config.train.epochs = epochs
-    if chosen["stream"] == "row":
-        weights = fuse.PRESETS[fusion].weights
-        presets.use_row(config, tuple(weights), {"four": weights})
-    else:
-        config.stream = chosen["stream"]
-    return config
+    return papers.frhead("ntu120", text, RUNS)

@@ -27,25 +27,8 @@ and `plain`, streams j b jm bm, then two and four:
     ctrgcn         xsub   69.3 63.5 64.3 65.8   71.2 74.1    xview  75.6 72.6 73.0 71.9   77.5 80.4
 """
 
-from skeljax import presets
+from skeljax import papers
 
 
 def get_config(text: str = ""):
-    chosen = presets.options(
-        text,
-        protocol=("xsub", "xview"),
-        imbalance=("lt100", "lt50", "lt10", "full"),
-        stream=(*presets.STREAMS, "all"),
-        **presets.LONG_TAIL,
-    )
-    config = presets.base()
-    config.data.dataset = f"ntu60/{chosen['protocol']}_pyskl"
-    config.data.train = "train" if chosen["imbalance"] == "full" else f"train_{chosen['imbalance']}"
-    config.data.layout = "ntu25_pyskl"
-    config.data.prepare = "prenorm3d"
-    presets.use_long_tail(config, **{g: chosen[g] for g in presets.LONG_TAIL})
-    if chosen["stream"] == "all":
-        presets.use_row(config, presets.STREAMS, presets.SIX_STREAMS, rule="probabilities")
-    else:
-        config.stream = chosen["stream"]
-    return config
+    return papers.long_tail("ntu60", text)

@@ -12,42 +12,14 @@ Published, the best epoch on the test clips (joint, bone, joint motion, bone mot
 x-sub 90.33 91.08 88.68 87.56 92.80; x-view 95.26 95.01 93.59 92.55 96.78.
 """
 
-from skeljax import fuse, presets
+from skeljax import papers
 
-BACKBONES = ("ctrgcn", "aagcn", "tcagcn", "stgcn_frhead")
-# protocol: version, epochs and fusion of the published runs
-RUNS = {"xsub": ("V0", 80, "frhead-xsub"), "xview": ("V1", 80, "frhead-xview")}
+# protocol: version, epochs and fusion of the published runs, and other epochs of some streams
+RUNS = {
+    "xsub": ("V0", 80, "frhead-xsub", {}),
+    "xview": ("V1", 80, "frhead-xview", {"bone": 70, "bone_motion": 70}),
+}
 
 
 def get_config(text: str = ""):
-    chosen = presets.options(
-        text,
-        protocol=tuple(RUNS),
-        stream=(*presets.STREAMS, "row"),
-        backbone=BACKBONES,
-        run=("published", "readme"),
-    )
-    version, epochs, fusion = RUNS[chosen["protocol"]]
-    if chosen["run"] == "readme":
-        version, epochs = "V0", 65
-    config = presets.base()
-    config.data.dataset = f"ntu60/{chosen['protocol']}"
-    config.data.prepare = "trim"
-    presets.use_recipe(config, "ctrgcn_ntu", bone_scale=True)
-    presets.use_model(config, chosen["backbone"])
-    presets.use_method(config, "frhead", version=version)
-    config.train.batch = 64
-    config.train.test_best = True
-    config.optim.weight_decay = 4e-4
-    config.optim.schedule.warmup_epochs = 5
-    config.optim.schedule.milestones = (35, 55)
-    stream, short = chosen["stream"], {}
-    if (chosen["protocol"], chosen["run"]) == ("xview", "published"):
-        short = {"bone": 70, "bone_motion": 70}
-    config.train.epochs = short.get(stream, epochs)
-    if stream == "row":
-        weights = fuse.PRESETS[fusion].weights
-        presets.use_row(config, tuple(weights), {"four": weights}, epochs=short)
-    else:
-        config.stream = stream
-    return config
+    return papers.frhead("ntu60", text, RUNS)

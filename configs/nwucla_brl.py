@@ -12,7 +12,7 @@ BRL's authors give no number for this set and ship no config; clips are prepared
 here as CTR-GCN's code does (recipe `ucla`), and the training is that of BRL's other sets.
 """
 
-from skeljax import presets
+from skeljax import papers, presets
 
 
 def get_config(text: str = ""):
@@ -21,21 +21,18 @@ def get_config(text: str = ""):
         stream=(*presets.STREAMS, "all"),
         imbalance=("lt10", "full"),
         scale=("published", "cpu"),
-        method=presets.LONG_TAIL["method"],
+        method=papers.LONG_TAIL["method"],
         backbone=("ctrgcn", "stgcnpp", "stgcn", "aagcn", "msg3d"),
     )
     config = presets.base()
     config.scale = chosen["scale"]
     config.data.dataset = "nw_ucla"
     config.data.train = "train_lt10" if chosen["imbalance"] == "lt10" else "train"
-    presets.use_long_tail(config, chosen["method"], chosen["backbone"])
+    papers.use_long_tail(config, chosen["method"], chosen["backbone"])
     presets.use_recipe(config, "ucla")
     if config.scale == "cpu":
         config.recipe.frames = 26
         config.model.width = 32
         config.train.validate_every = 4
-    if chosen["stream"] == "all":
-        presets.use_row(config, presets.STREAMS, presets.SIX_STREAMS, rule="probabilities")
-    else:
-        config.stream = chosen["stream"]
+    papers.use_streams(config, chosen["stream"], papers.SIX_STREAMS)
     return config

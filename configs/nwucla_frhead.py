@@ -12,45 +12,21 @@ Published, the best epoch on the test clips: joint 94.40, bone 93.10, joint moti
 motion 89.44, fused 96.77.
 """
 
-from skeljax import fuse, presets
-
-BACKBONES = ("ctrgcn", "aagcn", "tcagcn", "stgcn_frhead")
+from skeljax import papers, presets
 
 
 def get_config(text: str = ""):
     chosen = presets.options(
         text,
         stream=(*presets.STREAMS, "row"),
-        backbone=BACKBONES,
+        backbone=papers.FRHEAD_BACKBONES,
         scale=("published", "readme", "cpu"),
     )
-    config = presets.base()
-    config.data.dataset = "nw_ucla"
-    presets.use_recipe(config, "ucla")
-    presets.use_model(config, chosen["backbone"])
+    scale = "cpu" if chosen["scale"] == "cpu" else "published"
+    config = papers.ucla(chosen["backbone"], scale)
     presets.use_method(config, "frhead", version="V0")
-    config.train.batch = 16
     config.train.test_best = True
-    if chosen["scale"] == "cpu":
-        config.scale = "cpu"
-        config.train.epochs = 150
-        config.train.validate_every = 5
-        config.model.width = 32
-        config.recipe.frames = 26
-        config.optim.weight_decay = 2e-4
-        config.optim.schedule.name = "cosine"
-        config.optim.schedule.per_step = True
-        config.optim.schedule.warmup_epochs = 3
-    else:
-        long = chosen["backbone"] == "tcagcn" and chosen["scale"] == "published"
-        config.train.epochs = 75 if long else 65
-        config.data.repeat = 5
-        config.optim.weight_decay = 1e-4
-        config.optim.schedule.warmup_epochs = 5
-        config.optim.schedule.milestones = (50,)
-    if chosen["stream"] == "row":
-        weights = fuse.PRESETS["frhead-ucla"].weights
-        presets.use_row(config, tuple(weights), {"four": weights})
-    else:
-        config.stream = chosen["stream"]
+    if chosen["backbone"] == "tcagcn" and chosen["scale"] == "published":
+        config.train.epochs = 75
+    papers.use_streams(config, chosen["stream"], {"four": "frhead-ucla"})
     return config

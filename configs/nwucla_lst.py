@@ -14,81 +14,27 @@ alone). `--config.method.shuffle_text=True` is the control: every class with ano
 Published for four streams with CLIP: 97.2.
 """
 
-from skeljax import fuse, presets
-from skeljax.errors import ConfigError
+from skeljax import papers, presets
 
-STREAMS = {
-    "joint": "joint",
-    "bone": "infogcn1",
-    "joint_motion": "joint_motion",
-    "bone_motion": "infogcn1_motion",
-}
-PUBLIC = {
+PUBLIC = {  # streams by the transposed matrix
     "joint": "lst6",
     "bone": "lst1",
     "joint_motion": "lst6_motion",
     "bone_motion": "lst1_motion",
 }
-BACKBONES = ("ctrgcn", "stgcnpp", "aagcn", "msg3d", "tcagcn")
 
 
 def get_config(text: str = ""):
-    chosen = presets.options(
-        text,
-        stream=(*STREAMS, "row"),
-        backbone=BACKBONES,
-        terms=("all", "global", "parts"),
-        slips=("corrected", "public_code"),
-        scale=("published", "cpu"),
-    )
-    config = presets.base()
-    config.scale = chosen["scale"]
-    config.data.dataset = "nw_ucla"
-    presets.use_recipe(config, "ucla")
-    presets.use_model(config, chosen["backbone"])
-    presets.use_method(config, "lst", descriptions="nw_ucla", terms=chosen["terms"], alpha=1.0)
-    if config.scale == "published":
-        config.train.batch = 64
-        config.train.epochs = 110
-        config.train.test_best = True
-        config.data.repeat = 5
-        config.optim.base_lr = 0.2
-        config.optim.weight_decay = 4e-4
-        config.optim.schedule.warmup_epochs = 5
-        config.optim.schedule.milestones = (90, 100)
-    else:
-        config.train.batch = 16
+    chosen = presets.options(text, **papers.LST, scale=("published", "cpu"))
+    config = papers.ucla(chosen["backbone"], chosen["scale"])
+    papers.use_lst(config, chosen, descriptions="nw_ucla", alpha=1.0, public=PUBLIC)
+    if config.scale == "cpu":
         config.train.epochs = 100
-        config.train.validate_every = 5
-        config.model.width = 32
-        config.recipe.frames = 26
-        config.optim.weight_decay = 2e-4
-        config.optim.schedule.name = "cosine"
-        config.optim.schedule.per_step = True
-        config.optim.schedule.warmup_epochs = 3
-    if chosen["stream"] != "row":
-        config.stream = STREAMS[chosen["stream"]]
-    if chosen["slips"] == "public_code":
-        use_public_code(config, chosen["stream"])
-    elif chosen["stream"] == "row":
-        four, three = (fuse.PRESETS[name].weights for name in ("lst-4", "lst-3"))
-        fusions = {"four": four, "three": three}
-        named = {
-            name: {STREAMS[stream]: weight for stream, weight in weights.items()}
-            for name, weights in fusions.items()
-        }
-        presets.use_row(config, tuple(STREAMS.values()), named)
+        return config
+    config.train.batch = 64
+    config.train.epochs = 110
+    config.train.test_best = True
+    config.optim.base_lr = 0.2
+    config.optim.weight_decay = 4e-4
+    config.optim.schedule.milestones = (90, 100)
     return config
-
-
-def use_public_code(config, stream: str) -> None:
-    if stream == "row":
-        raise ConfigError(
-            "the public code takes other body parts for bones than for joints",
-            where="the text after the colon of --config",
-            do="train its four streams one by one, then skeljax fuse --preset lst-4",
-        )
-    config.stream = PUBLIC[stream]
-    config.method.update(encoder="clip", train_text=True, raw_scale=True, fused_names=True)
-    config.method.bone_parts = stream.startswith("bone")
-    config.optim.groups = {"text": {"lr_ratio": 1.0}}

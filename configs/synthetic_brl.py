@@ -8,14 +8,14 @@ After the colon: a stream, or `all`; a backbone; and `brl`, `bfl` or a loss (see
 `benchmarks/long_tail.py` runs the whole ablation, sized for five minutes on two cores.
 """
 
-from skeljax import presets
+from skeljax import papers, presets
 
 
 def get_config(text: str = ""):
     chosen = presets.options(
         text,
         stream=(*presets.STREAMS, "all"),
-        method=presets.LONG_TAIL["method"],
+        method=papers.LONG_TAIL["method"],
         backbone=("stgcnpp", "stgcn", "aagcn", "ctrgcn", "msg3d"),
     )
     config = presets.base()
@@ -24,7 +24,7 @@ def get_config(text: str = ""):
     config.data.train = "train_lt10"
     config.data.prepare = "unit"
     config.data.bodies = 1
-    presets.use_long_tail(config, chosen["method"], chosen["backbone"])
+    papers.use_long_tail(config, chosen["method"], chosen["backbone"])
     presets.use_recipe(config, "generic", window=16)
     config.data.repeat = 1
     config.train.epochs = 12
@@ -34,8 +34,5 @@ def get_config(text: str = ""):
         config.model.width = 16
     if "depth" in config.model:
         config.model.depth, config.model.grow = 6, (3, 5)
-    if chosen["stream"] == "all":
-        presets.use_row(config, presets.STREAMS, presets.SIX_STREAMS, rule="probabilities")
-    else:
-        config.stream = chosen["stream"]
+    papers.use_streams(config, chosen["stream"], papers.SIX_STREAMS)
     return config

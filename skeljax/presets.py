@@ -16,7 +16,6 @@ from ml_collections import ConfigDict
 from skeljax.data.recipes import RECIPES
 from skeljax.data.streams import STREAMS
 from skeljax.errors import ConfigError, choose
-from skeljax.fuse import PRESETS
 from skeljax.losses import LOSSES
 from skeljax.methods import METHODS
 from skeljax.models import BACKBONES
@@ -111,50 +110,6 @@ def use_loss(config: ConfigDict, name: str, **arguments) -> None:
 def use_recipe(config: ConfigDict, name: str, **arguments) -> None:
     """Sets config.recipe to a recipe with all its arguments."""
     _use(config, "recipe", name, RECIPES, arguments)
-
-
-LONG_TAIL = {
-    "method": ("brl", "bfl", "plain", *LOSSES),
-    "backbone": ("stgcnpp", "stgcn", "aagcn", "ctrgcn", "msg3d"),
-    "slips": ("corrected", "as_published"),
-}
-SIX_STREAMS = {name: PRESETS[f"brl-{n}"].weights for name, n in zip(("two", "four", "six"), "246")}
-
-
-def use_long_tail(config: ConfigDict, method: str, backbone: str, slips: str = "corrected") -> None:
-    """BRL's experiments: network, recipe, method and training of all long-tailed configs.
-
-    Args:
-      method: ``brl``; ``bfl``, the same with class-balanced weights; ``plain``, the published
-        baselines (100 frames, no augmentation, 16 epochs of cross entropy); or a loss, which
-        trains without mixing and resampling, else as BRL does.
-      backbone: of PYSKL's code, one of LONG_TAIL.
-      slips: ``as_published`` runs BRL's code to the letter.
-    """
-    use_model(config, {"aagcn": "aagcn_pyskl", "ctrgcn": "ctrgcn_pyskl"}.get(backbone, backbone))
-    if method in ("brl", "bfl"):
-        exact = slips == "as_published"
-        use_method(config, "brl", aligned=not exact, shared=exact)
-        use_loss(config, "action_aware" if method == "brl" else "class_balanced")
-        if method == "brl":
-            config.loss.published = exact
-        config.data.sampler = "class_specific"
-    else:
-        use_method(config, "supervised", head_std=0.01)
-        use_loss(config, "ce" if method == "plain" else method)
-    use_recipe(config, "pyskl" if method == "plain" else "brl")
-    config.train.epochs = 16 if method == "plain" else 24
-    use_pyskl_training(config)
-
-
-def use_pyskl_training(config: ConfigDict) -> None:
-    """Optimizer, schedule and batches of PYSKL: 0.1 for 128 clips a step, half a cosine."""
-    config.train.batch = 16
-    config.data.repeat = 5
-    config.optim.base_batch = 128
-    config.optim.weight_decay = 5e-4
-    config.optim.schedule.name = "cosine"
-    config.optim.schedule.per_step = True
 
 
 def use_row(

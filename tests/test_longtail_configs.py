@@ -6,7 +6,7 @@ import pytest
 
 import runs
 import tiny
-from skeljax import job, presets
+from skeljax import job, papers, presets
 from skeljax.data.recipes import num_clips
 from skeljax.errors import ConfigError, DataError
 from skeljax.fuse import PRESETS
@@ -71,7 +71,7 @@ def test_any_loss(name):
     assert type(built(made, "ucla20").method.loss) is LOSSES[name]
 
 
-@pytest.mark.parametrize("backbone", presets.LONG_TAIL["backbone"])
+@pytest.mark.parametrize("backbone", papers.LONG_TAIL["backbone"])
 @pytest.mark.parametrize("name", ["ntu60_brl", "nwucla_brl", "kinetics_brl", "synthetic_brl"])
 def test_any_backbone(name, backbone):
     made = config(name, backbone)

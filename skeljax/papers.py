@@ -1,0 +1,311 @@
+"""Configs of supervised papers: what the files in configs/ share, as self_supervised.py for theirs.
+
+A file in configs/ names a dataset and what is its own; a function here has the words after the
+colon of ``--config FILE.py:WORDS``, the data and the training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ml_collections import ConfigDict
+
+from skeljax import presets
+from skeljax.errors import ConfigError
+from skeljax.fuse import PRESETS
+from skeljax.losses import LOSSES
+
+PROTOCOLS = {"ntu60": ("xsub", "xview"), "ntu120": ("xsub", "xset")}
+LONG_TAIL = {  # groups of words of BRL's configs
+    "method": ("brl", "bfl", "plain", *LOSSES),
+    "backbone": ("stgcnpp", "stgcn", "aagcn", "ctrgcn", "msg3d"),
+    "slips": ("corrected", "as_published"),
+}
+SIX_STREAMS = {"two": "brl-2", "four": "brl-4", "six": "brl-6"}
+FRHEAD_BACKBONES = ("ctrgcn", "aagcn", "tcagcn", "stgcn_frhead")
+LST_STREAMS = {  # of LST's presets
+    "joint": "joint",
+    "bone": "infogcn1",
+    "joint_motion": "joint_motion",
+    "bone_motion": "infogcn1_motion",
+}
+LST = {  # groups of words of LST's configs
+    "stream": (*LST_STREAMS, "row"),
+    "backbone": ("ctrgcn", "stgcnpp", "aagcn", "msg3d", "tcagcn"),
+    "terms": ("all", "global", "parts"),
+    "slips": ("corrected", "public_code"),
+}
+
+
+def use_streams(
+    config: ConfigDict,
+    stream: str,
+    fusions: Mapping[str, str],
+    names: Mapping[str, str] | None = None,
+    epochs: Mapping[str, int] | None = None,
+) -> None:
+    """One stream; or for the words ``row`` and ``all`` those of published fusions, and their row.
+
+    Args:
+      fusions: fuse.PRESETS by the name of the fusion, all of one rule.
+      names: what the streams of the presets are called here, where not the same.
+      epochs: as of `presets.use_row`.
+    """
+    if stream not in ("row", "all"):
+        config.stream = (names or {}).get(stream, stream)
+        return
+    published = {name: PRESETS[preset] for name, preset in fusions.items()}
+    weights = {
+        name: {(names or {}).get(one, one): weight for one, weight in preset.weights.items()}
+        for name, preset in published.items()
+    }
+    (rule,) = {preset.rule for preset in published.values()}
+    presets.use_row(config, max(weights.values(), key=len), weights, rule=rule, epochs=epochs)
+
+
+# -------------------------------------------------------------------- PYSKL's practice, and BRL
+
+
+def long_tail(dataset: str, text: str) -> ConfigDict:
+    """BRL and its baselines on one of NTU's sets."""
+    chosen = presets.options(
+        text,
+        protocol=PROTOCOLS[dataset],
+        imbalance=("lt100", "lt50", "lt10", "full"),
+        stream=(*presets.STREAMS, "all"),
+        **LONG_TAIL,
+    )
+    config = _pyskl_ntu(dataset, chosen["protocol"])
+    config.data.train = "train" if chosen["imbalance"] == "full" else f"train_{chosen['imbalance']}"
+    use_long_tail(config, **{group: chosen[group] for group in LONG_TAIL})
+    use_streams(config, chosen["stream"], SIX_STREAMS)
+    return config
+
+
+def use_long_tail(config: ConfigDict, method: str, backbone: str, slips: str = "corrected") -> None:
+    """BRL's experiments: network, recipe, method and training of all long-tailed configs.
+
+    Args:
+      method: ``brl``; ``bfl``, the same with class-balanced weights; ``plain``, the published
+        baselines (100 frames, no augmentation, 16 epochs of cross entropy); or a loss, which
+        trains without mixing and resampling, else as BRL does.
+      backbone: of PYSKL's code, one of LONG_TAIL.
+      slips: ``as_published`` runs BRL's code to the letter.
+    """
+    flavour = {"aagcn": "aagcn_pyskl", "ctrgcn": "ctrgcn_pyskl"}
+    presets.use_model(config, flavour.get(backbone, backbone))
+    if method in ("brl", "bfl"):
+        exact = slips == "as_published"
+        presets.use_method(config, "brl", aligned=not exact, shared=exact)
+        presets.use_loss(config, "action_aware" if method == "brl" else "class_balanced")
+        if method == "brl":
+            config.loss.published = exact
+        config.data.sampler = "class_specific"
+    else:
+        presets.use_method(config, "supervised", head_std=0.01)
+        presets.use_loss(config, "ce" if method == "plain" else method)
+    presets.use_recipe(config, "pyskl" if method == "plain" else "brl")
+    config.train.epochs = 16 if method == "plain" else 24
+    config.train.batch = 16
+    _use_pyskl_training(config)
+
+
+def stgcnpp(dataset: str, text: str) -> ConfigDict:
+    """ST-GCN++ as PYSKL trains it on all clips of one of NTU's sets."""
+    chosen = presets.options(
+        text,
+        protocol=PROTOCOLS[dataset],
+        stream=(*PRESETS["brl-4"].weights, "all"),
+        recipe=("strong_aug", "plain"),
+    )
+    config = _pyskl_ntu(dataset, chosen["protocol"])
+    presets.use_model(config, "stgcnpp")
+    presets.use_method(config, "supervised", head_std=0.01)
+    if chosen["recipe"] == "strong_aug":
+        presets.use_recipe(config, "brl", length=100, flip=0.0)
+        config.train.epochs = 24
+    else:
+        presets.use_recipe(config, "pyskl")
+        config.train.epochs = 16
+    config.train.batch = 128
+    _use_pyskl_training(config)
+    use_streams(config, chosen["stream"], {"two": "brl-2", "four": "brl-4"})
+    return config
+
+
+def _pyskl_ntu(dataset: str, protocol: str) -> ConfigDict:
+    config = presets.base()
+    config.data.dataset = f"{dataset}/{protocol}_pyskl"
+    config.data.layout = "ntu25_pyskl"
+    config.data.prepare = "prenorm3d"
+    return config
+
+
+def _use_pyskl_training(config: ConfigDict) -> None:
+    """Optimizer and schedule of PYSKL: 0.1 for 128 clips a step, half a cosine."""
+    config.data.repeat = 5
+    config.optim.base_batch = 128
+    config.optim.weight_decay = 5e-4
+    config.optim.schedule.name = "cosine"
+    config.optim.schedule.per_step = True
+
+
+# ------------------------------------------------- CTR-GCN's practice: FR-Head, its baseline, LST
+
+
+def ctrgcn(dataset: str, text: str) -> ConfigDict:
+    """CTR-GCN on one of NTU's sets: FR-Head's backbone without the head."""
+    chosen = presets.options(
+        text,
+        protocol=PROTOCOLS[dataset],
+        stream=(*presets.STREAMS, "row"),
+        backbone=FRHEAD_BACKBONES,
+        scaling=("bone_scale", "no_bone_scale"),
+    )
+    config = _ctrgcn_ntu(dataset, chosen, bone_scale=chosen["scaling"] == "bone_scale")
+    presets.use_method(config, "supervised")
+    config.train.epochs = 65
+    use_streams(config, chosen["stream"], {"four": "ctrgcn"})
+    return config
+
+
+def frhead(
+    dataset: str, text: str, runs: Mapping[str, tuple[str, int, str, Mapping[str, int]]]
+) -> ConfigDict:
+    """FR-Head on one of NTU's sets.
+
+    Args:
+      runs: of each protocol the published version, epochs, fusion, and the epochs of the streams
+        that were trained for others.
+    """
+    chosen = presets.options(
+        text,
+        protocol=tuple(runs),
+        stream=(*presets.STREAMS, "row"),
+        backbone=FRHEAD_BACKBONES,
+        run=("published", "readme"),
+    )
+    version, epochs, fusion, others = runs[chosen["protocol"]]
+    if chosen["run"] == "readme":
+        version, epochs, others = "V0", 65, {}
+    config = _ctrgcn_ntu(dataset, chosen, bone_scale=True)
+    presets.use_method(config, "frhead", version=version)
+    config.train.epochs = others.get(chosen["stream"], epochs)
+    use_streams(config, chosen["stream"], {"four": fusion}, epochs=others)
+    return config
+
+
+def lst(dataset: str, text: str) -> ConfigDict:
+    """LST on one of NTU's sets."""
+    chosen = presets.options(text, protocol=PROTOCOLS[dataset], **LST)
+    config = _ctrgcn_ntu(dataset, chosen)
+    use_lst(config, chosen, descriptions="ntu120", alpha=0.8)
+    config.train.batch = 200
+    config.train.epochs = 110
+    config.optim.weight_decay = 5e-4
+    config.optim.schedule.milestones = (90, 100)
+    return config
+
+
+def use_lst(
+    config: ConfigDict,
+    chosen: Mapping[str, str],
+    descriptions: str,
+    alpha: float,
+    public: Mapping[str, str] = LST_STREAMS,
+) -> None:
+    """LST's method and streams.
+
+    Args:
+      chosen: a word of each group of LST.
+      descriptions, alpha: as of the method.
+      public: what the public code's streams are called here.
+    """
+    presets.use_method(config, "lst", descriptions=descriptions, terms=chosen["terms"], alpha=alpha)
+    stream = chosen["stream"]
+    if chosen["slips"] == "corrected":
+        use_streams(config, stream, {"four": "lst-4", "three": "lst-3"}, LST_STREAMS)
+        return
+    if stream == "row":
+        raise ConfigError(
+            "the public code takes other body parts for bones than for joints",
+            where="the text after the colon of --config",
+            do="train its four streams one by one, then skeljax fuse --preset lst-4",
+        )
+    config.stream = public[stream]
+    config.method.update(encoder="clip", train_text=True, raw_scale=True, fused_names=True)
+    config.method.bone_parts = stream.startswith("bone")
+    config.optim.groups = {"text": {"lr_ratio": 1.0}}
+
+
+def _ctrgcn_ntu(dataset: str, chosen: Mapping[str, str], bone_scale: bool = False) -> ConfigDict:
+    """CTR-GCN's practice on NTU, but for method, streams and epochs."""
+    config = presets.base()
+    config.data.dataset = f"{dataset}/{chosen['protocol']}"
+    config.data.prepare = "trim"
+    presets.use_recipe(config, "ctrgcn_ntu", bone_scale=bone_scale)
+    presets.use_model(config, chosen["backbone"])
+    config.train.batch = 64
+    config.train.test_best = True
+    config.optim.weight_decay = 4e-4
+    config.optim.schedule.warmup_epochs = 5
+    config.optim.schedule.milestones = (35, 55)
+    return config
+
+
+def ucla(backbone: str, scale: str) -> ConfigDict:
+    """CTR-GCN's practice on NW-UCLA, but for method and streams.
+
+    Args:
+      scale: ``published``; or ``cpu``, for two cores: half the width, half the frames, a cosine.
+    """
+    config = presets.base()
+    config.scale = scale
+    config.data.dataset = "nw_ucla"
+    presets.use_recipe(config, "ucla")
+    presets.use_model(config, backbone)
+    config.train.batch = 16
+    if scale == "published":
+        config.train.epochs = 65
+        config.data.repeat = 5
+        config.optim.weight_decay = 1e-4
+        config.optim.schedule.warmup_epochs = 5
+        config.optim.schedule.milestones = (50,)
+    else:
+        config.train.epochs = 150
+        config.train.validate_every = 5
+        config.model.width = 32
+        config.recipe.frames = 26
+        _use_cosine(config, weight_decay=2e-4, warmup_epochs=3)
+    return config
+
+
+# ------------------------------------------------------------------------------- demonstrations
+
+
+def synthetic(layout: str, backbone: str, **arguments) -> ConfigDict:
+    """Minutes on two cores, on the set that needs no download; but for the method.
+
+    Args:
+      layout: ``ntu25`` or ``coco17``.
+      arguments: of the backbone.
+    """
+    config = presets.base()
+    config.scale = "demo"
+    config.data.dataset = f"synthetic/{layout}"
+    config.data.prepare = "unit"
+    config.data.bodies = 1  # the first of two is enough here, and half the work
+    presets.use_recipe(config, "generic", window=24, rotation=0.0)
+    presets.use_model(config, backbone, **arguments)
+    config.train.epochs = 18
+    config.train.batch = 32
+    config.train.validate_every = 6
+    _use_cosine(config, weight_decay=4e-4, warmup_epochs=1)
+    return config
+
+
+def _use_cosine(config: ConfigDict, weight_decay: float, warmup_epochs: int) -> None:
+    config.optim.weight_decay = weight_decay
+    config.optim.schedule.name = "cosine"
+    config.optim.schedule.per_step = True
+    config.optim.schedule.warmup_epochs = warmup_epochs
