@@ -1,7 +1,7 @@
 """CrosSCLR, joint and motion teach each other: pre-training on NTU RGB+D 120.
 
     python -m skeljax.main --config configs/ntu120_crosclr.py:xsub,joint --workdir runs/pre
-    python -m skeljax.main --config configs/ntu120_linear.py:crosclr,xsub,joint \\
+    python -m skeljax.main --config configs/ntu120_linear.py:crosclr,xsub,joint \
         --config.init_from=runs/pre --workdir runs/linear
 
 After the colon: `xsub` or `xset`, and `published` or `cpu` (32 frames, 60 epochs). Its streams are

@@ -1,6 +1,6 @@
 """Nearest neighbours judge a pre-trained encoder on NTU RGB+D 120.
 
-    python -m skeljax.main --config configs/ntu120_knn.py:skelemixclr,xsub,joint \\
+    python -m skeljax.main --config configs/ntu120_knn.py:skelemixclr,xsub,joint \
         --config.init_from=runs/pre --workdir runs/knn
 
 After the colon: the pre-training (skelemixclr_plus, skelemixclr, skeletonclr or crosclr: it fixes

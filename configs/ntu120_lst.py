@@ -1,6 +1,6 @@
 """LST (CTR-GCN with language supervision) on NTU RGB+D 120.
 
-    skeljax prepare ntu120 --source nturgbd_skeletons_s018_to_s032.zip
+    skeljax prepare ntu120/xsub --source FOLDER        # that holds both zips
     python -m skeljax.main --config configs/ntu120_lst.py:xsub,joint --workdir runs/ntu120_lst
     python -m skeljax.main --config configs/ntu120_lst.py:xsub,row --workdir runs/ntu120_lst_row
 

@@ -1,7 +1,7 @@
 """CrosSCLR, joint and motion teach each other: pre-training on NTU RGB+D 60.
 
     python -m skeljax.main --config configs/ntu60_crosclr.py:xsub,joint --workdir runs/pre
-    python -m skeljax.main --config configs/ntu60_linear.py:crosclr,xsub,joint \\
+    python -m skeljax.main --config configs/ntu60_linear.py:crosclr,xsub,joint \
         --config.init_from=runs/pre --workdir runs/linear
 
 After the colon: `xsub` or `xview`, and `published` or `cpu` (32 frames, 60 epochs). Its streams

@@ -1,6 +1,6 @@
 """Nearest neighbours judge a pre-trained encoder on NTU RGB+D 60.
 
-    python -m skeljax.main --config configs/ntu60_knn.py:skelemixclr,xsub,joint \\
+    python -m skeljax.main --config configs/ntu60_knn.py:skelemixclr,xsub,joint \
         --config.init_from=runs/pre --workdir runs/knn
 
 After the colon: the pre-training (skelemixclr_plus, skelemixclr, skeletonclr or crosclr: it fixes

@@ -1,6 +1,6 @@
 """LST (CTR-GCN with language supervision) on NTU RGB+D 60.
 
-    skeljax prepare ntu60 --source nturgbd_skeletons_s001_to_s017.zip
+    skeljax prepare ntu60/xsub --source nturgbd_skeletons_s001_to_s017.zip
     python -m skeljax.main --config configs/ntu60_lst.py:xsub,joint --workdir runs/ntu60_lst
     python -m skeljax.main --config configs/ntu60_lst.py:xsub,row --workdir runs/ntu60_lst_row
 

@@ -1,7 +1,7 @@
 """SkeleMixCLR+, three mixes a batch: pre-training on NTU RGB+D 60.
 
     python -m skeljax.main --config configs/ntu60_skelemixclr_plus.py:xsub,joint --workdir runs/pre
-    python -m skeljax.main --config configs/ntu60_linear.py:skelemixclr_plus,xsub,joint \\
+    python -m skeljax.main --config configs/ntu60_linear.py:skelemixclr_plus,xsub,joint \
         --config.init_from=runs/pre --workdir runs/linear
 
 After the colon: `xsub` or `xview`, a stream, and `published` or `cpu` (32 frames, 60 epochs).

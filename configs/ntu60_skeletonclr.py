@@ -1,7 +1,7 @@
 """SkeletonCLR, momentum contrast of two views: pre-training on NTU RGB+D 60.
 
     python -m skeljax.main --config configs/ntu60_skeletonclr.py:xsub,joint --workdir runs/pre
-    python -m skeljax.main --config configs/ntu60_linear.py:skeletonclr,xsub,joint \\
+    python -m skeljax.main --config configs/ntu60_linear.py:skeletonclr,xsub,joint \
         --config.init_from=runs/pre --workdir runs/linear
 
 After the colon: `xsub` or `xview`, a stream, and `published` or `cpu` (32 frames, 60 epochs).

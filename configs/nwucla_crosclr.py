@@ -1,7 +1,7 @@
 """CrosSCLR, joint and motion teach each other: pre-training on Northwestern-UCLA.
 
     python -m skeljax.main --config configs/nwucla_crosclr.py:joint --workdir runs/pre
-    python -m skeljax.main --config configs/nwucla_linear.py:crosclr,joint \\
+    python -m skeljax.main --config configs/nwucla_linear.py:crosclr,joint \
         --config.init_from=runs/pre --workdir runs/linear
 
 After the colon: `published` or `cpu` (32 frames, 60 epochs). Its streams are its own:

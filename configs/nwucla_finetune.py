@@ -1,6 +1,6 @@
 """Fine-tuning of a pre-trained encoder on Northwestern-UCLA.
 
-    python -m skeljax.main --config configs/nwucla_finetune.py:skelemixclr,joint \\
+    python -m skeljax.main --config configs/nwucla_finetune.py:skelemixclr,joint \
         --config.init_from=runs/pre --workdir runs/finetune
 
 After the colon: the pre-training (skelemixclr_plus, skelemixclr, skeletonclr or crosclr: it fixes

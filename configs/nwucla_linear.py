@@ -1,6 +1,6 @@
 """Linear evaluation of a pre-trained encoder on Northwestern-UCLA.
 
-    python -m skeljax.main --config configs/nwucla_linear.py:skelemixclr,joint \\
+    python -m skeljax.main --config configs/nwucla_linear.py:skelemixclr,joint \
         --config.init_from=runs/pre --workdir runs/linear
 
 After the colon: the pre-training (skelemixclr_plus, skelemixclr, skeletonclr or crosclr: it fixes

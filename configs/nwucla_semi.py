@@ -1,6 +1,6 @@
 """Fine-tuning of a pre-trained encoder on a part of the labels of Northwestern-UCLA.
 
-    python -m skeljax.main --config configs/nwucla_semi.py:skelemixclr,joint,semi10 \\
+    python -m skeljax.main --config configs/nwucla_semi.py:skelemixclr,joint,semi10 \
         --config.init_from=runs/pre --workdir runs/semi
 
 After the colon: the pre-training (skelemixclr_plus, skelemixclr, skeletonclr or crosclr: it fixes

@@ -1,7 +1,7 @@
 """SkeleMixCLR, one mix a batch: pre-training on Northwestern-UCLA.
 
     python -m skeljax.main --config configs/nwucla_skelemixclr.py:joint --workdir runs/pre
-    python -m skeljax.main --config configs/nwucla_linear.py:skelemixclr,joint \\
+    python -m skeljax.main --config configs/nwucla_linear.py:skelemixclr,joint \
         --config.init_from=runs/pre --workdir runs/linear
 
 After the colon: a stream, and `published` or `cpu` (32 frames, 60 epochs).

@@ -1,7 +1,7 @@
 """SkeleMixCLR+, three mixes a batch: pre-training on Northwestern-UCLA.
 
     python -m skeljax.main --config configs/nwucla_skelemixclr_plus.py:joint --workdir runs/pre
-    python -m skeljax.main --config configs/nwucla_linear.py:skelemixclr_plus,joint \\
+    python -m skeljax.main --config configs/nwucla_linear.py:skelemixclr_plus,joint \
         --config.init_from=runs/pre --workdir runs/linear
 
 After the colon: a stream, and `published` or `cpu` (32 frames, 60 epochs).

@@ -1,6 +1,6 @@
 """Nearest neighbours judge a pre-trained encoder on the synthetic set.
 
-    python -m skeljax.main --config configs/synthetic_knn.py:skelemixclr,joint \\
+    python -m skeljax.main --config configs/synthetic_knn.py:skelemixclr,joint \
         --config.init_from=runs/pre --workdir runs/knn
 
 After the colon: the pre-training (skelemixclr_plus, skelemixclr, skeletonclr or crosclr: it fixes

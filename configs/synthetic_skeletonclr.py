@@ -1,7 +1,7 @@
 """SkeletonCLR, momentum contrast of two views: pre-training on the synthetic set.
 
     python -m skeljax.main --config configs/synthetic_skeletonclr.py:joint --workdir runs/pre
-    python -m skeljax.main --config configs/synthetic_linear.py:skeletonclr,joint \\
+    python -m skeljax.main --config configs/synthetic_linear.py:skeletonclr,joint \
         --config.init_from=runs/pre --workdir runs/linear
 
 After the colon: a stream, and `published` or `cpu` (32 frames, 60 epochs).

@@ -16,7 +16,7 @@ _BUILT = set()
 CONFIGS = sorted((REPO / "configs").glob("*.py"))
 
 
-def _load(path):
+def load(path):
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -25,7 +25,7 @@ def _load(path):
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_every_config_describes_all_its_fields(path):
-    module = _load(path)
+    module = load(path)
     rows = presets.describe(module.get_config())
     assert not [field for field, _, _, meaning in rows if not meaning]
     assert path.name in module.__doc__, "the docstring gives the command"
@@ -54,7 +54,7 @@ def test_every_config_builds(path):
     from skeljax import job, train
     from skeljax.data.recipes import device_data
 
-    config = _load(path).get_config()
+    config = load(path).get_config()
     dataset = config.data.dataset.partition("/")[0]
     layout = {"nw_ucla": "ucla20", "kinetics_skeleton": "coco17"}.get(dataset, "ntu25")
     parts = ("model", "method", "loss", "recipe")

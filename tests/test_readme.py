@@ -1,16 +1,21 @@
-"""The README says what is so."""
+"""The README and its pages say what is so."""
 
+import importlib
 import json
 import pathlib
 import re
 
 import pytest
 
+import test_presets
+from skeljax import presets
 from skeljax.cli import VERBS
 
 REPO = pathlib.Path(__file__).resolve().parents[1]
 README = (REPO / "README.md").read_text()
 PAGES = [README, *(p.read_text() for p in (REPO / "docs").glob("*.md"))]
+TEXTS = [*PAGES, *(p.read_text() for p in (REPO / "configs").glob("*.py"))]
+COMMANDS = [c for text in TEXTS for c in text.replace("\\\n", " ").splitlines() if "skel" in c]
 ROWS = re.findall(
     r"^\|.*\[`?([\w.]+)`?\]\((benchmarks/results/[\w/.]+)\) \|$", README, re.MULTILINE
 )
@@ -20,6 +25,37 @@ def test_every_file_it_names_is_there():
     for page in PAGES:
         for path in re.findall(r"\b(?:configs|launch|benchmarks|docs|tests)/[\w/]+\.\w+", page):
             assert (REPO / path).exists(), path
+
+
+def test_every_config_takes_the_words_and_fields_it_is_given():
+    given = 0
+    for command in COMMANDS:
+        for name, words in re.findall(r"configs/(\w+)\.py(?::([\w,]+))?", command):
+            config = test_presets.load(REPO / "configs" / f"{name}.py").get_config(words)
+            known = {field for field, *_ in presets.describe(config)}
+            fields = re.findall(r"--config\.([\w.]+)[ =]", command)
+            assert set(fields) <= known, command
+            given += bool(words) + len(fields)
+    assert given > 50
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_of_a_verb_that_is_named_is_there(verb, capsys):
+    for words in {"zeroshot": (["split"], ["test"])}.get(verb, ([],)):
+        with pytest.raises(SystemExit):
+            importlib.import_module(VERBS[verb][0]).main([*words, "--help"])
+    said = capsys.readouterr().out
+    module = VERBS[verb][0].replace(".", r"\.")
+    for command in COMMANDS:
+        for options in re.findall(rf"(?:skeljax {verb}|{module})\b([^`#|]*)", command):
+            for option in re.findall(r"--(?!config\.)[\w-]+", options):
+                assert option in said, command
+
+
+def test_commands_in_configs_can_be_pasted():
+    """A backslash of its own goes on in the shell; two of them end the command."""
+    for path in (REPO / "configs").glob("*.py"):
+        assert "\\\\\n" not in path.read_text(), path
 
 
 def test_its_table_of_verbs_is_whole():

