@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import pathlib
 import shutil
+import sys
 
 import jax
 import numpy as np
@@ -77,6 +79,7 @@ class Checkpoints:
             about=ocp.args.JsonSave(about),
         )
         step = int(state.step)
+        _hush_orphans()
         with _explained(self.folder, "save"):
             self._manager.wait_until_finished()
             self._check_space(state)
@@ -125,6 +128,24 @@ class Checkpoints:
         with _explained(self.folder / str(step), "read"):
             args = ocp.args.Composite(about=ocp.args.JsonRestore())
             return self._manager.restore(step, args=args).about
+
+
+def _hush_orphans() -> None:
+    """Silences writers whose save has failed already.
+
+    The first that fails (a full disk) ends the save and its event loop, which is the error that is
+    told. Of the others, threads would print a trace of not finding that loop, tasks one of theirs.
+    """
+    before = sys.unraisablehook
+    if before.__name__ == "_without_orphans":
+        return
+
+    def _without_orphans(told):
+        if str(told.exc_value) != "Event loop is closed" or told.object is not None:
+            before(told)
+
+    sys.unraisablehook = _without_orphans
+    logging.getLogger("asyncio").addFilter(lambda record: "orbax" not in record.getMessage())
 
 
 def _abstract(x):
