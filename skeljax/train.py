@@ -67,7 +67,10 @@ def make_init(job: Job, optimizer, mesh):
         params, extra = job.method.init(key, batch)
         return State(jnp.int32(0), params, extra, optimizer.init(params))
 
-    return jax.jit(init, out_shardings=replicated(mesh))
+    # hundreds of small draws that run once: half the compilation of a cold start on CPU
+    on_cpu = mesh.devices.flat[0].platform == "cpu"
+    options = {"xla_backend_optimization_level": 0} if on_cpu else None
+    return jax.jit(init, out_shardings=replicated(mesh), compiler_options=options)
 
 
 def make_chunk(job: Job, optimizer, rate, mesh):
