@@ -129,6 +129,13 @@ def cells(runs: list[dict]) -> list[str]:
     return [f"{m:.2f}" + f" ± {s:.2f}" * (len(runs) > 1) for m, s in zip(mean, spread)]
 
 
+def table(results: dict[str, list[dict]]) -> str:
+    """The runs of table.json as text, in percent."""
+    return report.aligned(
+        [["percent", *COLUMNS], *([name, *cells(runs)] for name, runs in results.items())]
+    )
+
+
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("table", help=", ".join(TABLES))
@@ -155,13 +162,12 @@ def main(argv: list[str]) -> None:
                 if found is None:
                     return
                 results[line.name].append(found)
-    said = [["", *COLUMNS]] + [[name, *cells(runs)] for name, runs in results.items()]
-    text = report.aligned(said) + f"\npercent, last epoch; seeds {options.seeds}\n"
-    with files.atomic(workdir / "table.txt") as file:
-        file.write(text.encode())
     command = ["python", "benchmarks/ablation.py", *argv]
     files.write_json(workdir / "table.json", {"command": command, "runs": results})
-    print(f"\n{text}", end="")
+    text = table(results)
+    with files.atomic(workdir / "table.txt") as file:
+        file.write(f"{text}\n".encode())
+    print(f"\n{text}")
 
 
 if __name__ == "__main__":
