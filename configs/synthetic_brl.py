@@ -5,7 +5,7 @@
     skeljax report runs/synthetic_brl --baseline runs/synthetic_ce
 
 After the colon: a stream, or `all`; a backbone; and `brl`, `bfl` or a loss (see ntu60_brl.py).
-`benchmarks/long_tail.py` runs the whole ablation, sized for five minutes on two cores.
+`benchmarks/ablation.py brl` runs the whole ablation, sized for five minutes on two cores.
 """
 
 from skeljax import papers, presets

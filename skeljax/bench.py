@@ -61,20 +61,20 @@ def measure(config, mesh, steps: int) -> dict:
         config.optim.base_lr, batch=batch, base_batch=0, epochs=1, steps_per_epoch=1
     )
     optimizer = optimizer_for(config, job, rate, data)
-    state = make_init(job, optimizer, mesh, config.seed)(data)
-    chunk = make_chunk(job, optimizer, rate, mesh, config.seed)
+    key = jax.device_put(jax.random.key(config.seed), replicated(mesh))
+    state = make_init(job, optimizer, mesh)(data, key)
+    chunk = make_chunk(job, optimizer, rate, mesh)
     order = replicate(order[:1], mesh)
     start, one = replicate((np.int32(0), np.int32(1)), mesh)
     tick = time.perf_counter()
-    compiled = chunk.lower(state, data, order, start, one).compile()
+    compiled = chunk.lower(state, data, key, order, start, one).compile()
     compile_s = time.perf_counter() - tick
     views = jax.jit(lambda data, index, key: make_batch(job, data, index, key))
-    key = jax.random.key(0)
     jax.block_until_ready(views(data, order[0], key))
     step_times, input_times = [], []
     for _ in range(steps):  # interleaved, so that a noisy machine hits both
         tick = time.perf_counter()
-        state, _ = jax.block_until_ready(compiled(state, data, order, start, one))
+        state, _ = jax.block_until_ready(compiled(state, data, key, order, start, one))
         step_times.append(time.perf_counter() - tick)
         tick = time.perf_counter()
         jax.block_until_ready(views(data, order[0], key))

@@ -1,6 +1,6 @@
 """The README and its pages say what is so."""
 
-import importlib
+import importlib.util
 import json
 import pathlib
 import re
@@ -75,6 +75,19 @@ def test_every_result_is_its_files(path):
 
 def test_there_are_results():
     assert ROWS
+
+
+def test_ablations_are_their_files():
+    """A table in the docs stands under the name of its JSON, as ablation.py prints it."""
+    spec = importlib.util.spec_from_file_location("ablation", REPO / "benchmarks" / "ablation.py")
+    ablation = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(ablation)
+    made = sorted((REPO / "benchmarks" / "results").rglob("ablation_*.json"))
+    for path in made:
+        name = re.escape(str(path.relative_to(REPO)))
+        shown = [re.search(rf"{name}\)[^\n]*\n+```text\n(.*?)\n```", p, re.DOTALL) for p in PAGES]
+        shown = [found[1] for found in shown if found]
+        assert shown == [ablation.table(json.loads(path.read_text())["runs"])], path
 
 
 def test_ci_runs_the_test_command_of_the_readme():

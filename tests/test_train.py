@@ -53,12 +53,25 @@ def test_the_result_says_everything(trained):
     assert len(about["fingerprint"]) == 16
 
 
-def test_one_program_serves_every_chunk(data, tmp_path, monkeypatch):
-    made = []
+def test_one_program_serves_every_chunk_and_seed(data, tmp_path, monkeypatch):
+    made, lowered = [], []
     make = train.make_chunk
-    monkeypatch.setattr(train, "make_chunk", lambda *a: made.append(make(*a)) or made[0])
-    runs.run(tiny.config(data), tmp_path)
-    assert made[0]._cache_size() == 1
+
+    def spy(*args):
+        made.append(make(*args))
+
+        def take(*values):
+            if len(lowered) < len(made):  # before the state is donated
+                lowered.append(made[-1].lower(*values).as_text())
+            return made[-1](*values)
+
+        return take
+
+    monkeypatch.setattr(train, "make_chunk", spy)
+    for seed in (0, 1):
+        runs.run(tiny.config(data, seed=seed, train__epochs=1), tmp_path / str(seed))
+        assert made[-1]._cache_size() == 1
+    assert lowered[0] == lowered[1]
 
 
 def test_evaluate_repeats_the_result(trained, tmp_path, capsys):
