@@ -113,14 +113,14 @@ def parsing() -> dict:
 def zipped(path: pathlib.Path, names) -> pathlib.Path:
     """A zip of these clips, of 64 different texts."""
     texts = [made(seed) for seed in range(64)]
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for i, name in enumerate(names):
             archive.writestr(f"nturgb+d_skeletons/{name}.skeleton", texts[i % len(texts)])
     return path
 
 
 def family(pid: int) -> list[tuple[int, int, float]]:
-    """(pid, bytes of memory that no file backs, processor seconds) of a process and all below."""
+    """(pid, resident bytes, processor seconds) of a process and all below it."""
     parent, found = {}, {}
     tick = os.sysconf("SC_CLK_TCK")
     for entry in pathlib.Path("/proc").iterdir():
@@ -188,12 +188,9 @@ def building(folder: pathlib.Path, count: int) -> dict:
         source = zipped(here / ntu.ARCHIVES[0], sorted(names[:clips]))
         out[f"{clips} clips"] = entry = {"zip MB": round(source.stat().st_size / 1e6)}
         for config in ("xsub", "xview"):
-            seconds, peak, said = watched(
-                [
-                    sys.executable, "-m", "skeljax", "prepare", f"ntu60/{config}", "--allow-missing",
-                    "--source", str(source), "--data_dir", str(here / "tfds"),
-                ]
-            )  # fmt: skip
+            prepare = [sys.executable, "-m", "skeljax", "prepare", f"ntu60/{config}"]
+            options = ["--source", str(source), "--data_dir", str(here / "tfds")]
+            seconds, peak, said = watched([*prepare, *options, "--allow-missing"])
             entry[config] = {
                 "seconds": round(seconds, 1),
                 "peak MB, all processes": round(peak),

@@ -87,15 +87,17 @@ def _build(builder):
 
 def summary(builder) -> str:
     """Where the data is, a table of its splits, and how to open it."""
+    from skeljax.datasets.reread import read_clips
+
     info = builder.info
     rows = [("split", "clips", "classes", "clips/class", "frames/clip", "bodies")]
     for split, about in info.splits.items():
         counts = [0] * info.features["label"].num_classes
         bodies, frames = set(), set()
-        for example in builder.as_data_source(split=split):  # one by one: NTU 120 is 4 GB
-            counts[example["label"]] += 1
-            bodies.add(example["keypoints"].shape[0])
-            frames.add(example["keypoints"].shape[1])
+        for clip in read_clips(builder, split):  # one by one: NTU 120 is 4 GB
+            counts[clip.label] += 1
+            bodies.add(clip.keypoints.shape[0])
+            frames.add(clip.keypoints.shape[1])
         spread = [f"{min(each)}-{max(each)}" for each in (counts, frames, bodies)]
         rows.append((split, f"{about.num_examples:,}", f"{sum(map(bool, counts))}", *spread))
     widths = [max(map(len, column)) for column in zip(*rows)]

@@ -12,6 +12,7 @@ from skeljax.datasets.nw_ucla.nw_ucla_dataset_builder import NwUcla, split_names
 
 import fake_nw_ucla
 from skeljax.datasets import BUILDERS
+from skeljax.datasets.reread import read_clips
 from skeljax.errors import DataError
 from skeljax.layouts import get_layout
 from skeljax.readers import nw_ucla, synthetic
@@ -139,6 +140,19 @@ def test_the_manual_folder_of_tfds_is_used(source, tmp_path):
     assert builder.info.splits["train"].num_examples == 1020
 
 
+def same_as_tfds(builder, split):
+    """Our reading of a split gives what TFDS's own gives."""
+    ours, theirs = list(read_clips(builder, split)), builder.as_data_source(split)
+    assert len(ours) == len(theirs)
+    for clip, example in zip(ours, theirs):
+        want = dict(example)
+        np.testing.assert_array_equal(clip.keypoints, want.pop("keypoints"), strict=True)
+        assert (clip.name, clip.label) == (want.pop("name").decode(), want.pop("label"))
+        assert clip.facts.keys() == want.keys()
+        for key, value in want.items():
+            np.testing.assert_array_equal(clip.facts[key], value)
+
+
 @pytest.mark.parametrize("config", ["ntu25", "coco17"])
 def test_synthetic_examples_are_those_of_the_reader(config, tmp_path, monkeypatch):
     chosen = {split: synthetic.names(split)[:6] for split in synthetic.SPLITS}
@@ -150,6 +164,7 @@ def test_synthetic_examples_are_those_of_the_reader(config, tmp_path, monkeypatc
     layout = get_layout(config)
     assert builder.info.features["keypoints"].shape[2:] == (layout.num_joints, layout.channels)
     for split, names in chosen.items():
+        same_as_tfds(builder, split)
         examples = list(builder.as_data_source(split=split))
         assert [example["name"].decode() for example in examples] == names
         for example, name in zip(examples, names):

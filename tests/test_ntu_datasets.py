@@ -16,6 +16,7 @@ from skeljax.datasets import ntu_names
 from skeljax.errors import DataError
 from skeljax.prepare import prepare
 from skeljax.readers import ntu
+from test_datasets import same_as_tfds
 
 # sha256 of the published lists, one name a line (brl.md 1.6)
 LISTS = {
@@ -115,6 +116,7 @@ def test_raw_files_are_parsed_once_for_all_configs(built):
 def test_clips_are_the_cleaned_recordings_in_list_order(built, raw, cleaning):
     config = "xsub" if cleaning == "ctrgcn" else f"xsub_{cleaning}"
     builder = prepare(f"ntu60/{config}", data_dir=built)
+    same_as_tfds(builder, "train_lt10")
     clips = builder.as_data_source("train")
     names = [clip["name"].decode() for clip in clips]
     there = set(wanted())
