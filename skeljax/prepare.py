@@ -100,9 +100,10 @@ def summary(builder) -> str:
             frames.add(clip.keypoints.shape[1])
         spread = [f"{min(each)}-{max(each)}" for each in (counts, frames, bodies)]
         rows.append((split, f"{about.num_examples:,}", f"{sum(map(bool, counts))}", *spread))
+    rows += [(split, "0", "-", "-", "-", "left out") for split in info.metadata.get("left_out", [])]
     widths = [max(map(len, column)) for column in zip(*rows)]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows]
-    missing = len(info.metadata["missing"])
+    missing, first = len(info.metadata["missing"]), next(iter(info.splits))
     return "\n".join(
         [
             f"{builder.info.full_name} in {builder.data_path}"
@@ -111,7 +112,7 @@ def summary(builder) -> str:
             *(f"  {line.rstrip()}" for line in table),
             "",
             "  import skeljax.datasets, tensorflow_datasets as tfds",
-            f'  clips = tfds.data_source("{_short(info)}", split="train"{_where(builder)})',
+            f'  clips = tfds.data_source("{_short(info)}", split="{first}"{_where(builder)})',
         ]
     )
 

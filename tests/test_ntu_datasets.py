@@ -138,6 +138,16 @@ def test_an_incomplete_set_is_refused_and_counted(raw, tmp_path, capsys):
     assert not list((tmp_path / "ntu60").glob("xsub/1*"))
 
 
+def test_a_handful_of_real_files_is_built(shared_data, tmp_path, capsys):
+    builder = prepare("ntu60/xsub", [shared_data / "ntu_samples"], tmp_path, allow_missing=True)
+    clips = {clip["name"].decode(): clip for clip in builder.as_data_source("train")}
+    assert {name[9:12] for name in clips} == {"001", "008", "015"}
+    assert clips["S001C003P008R002A058"]["keypoints"].shape[0] == 2
+    assert [int(clip["label"]) for clip in builder.as_data_source("test")] == [2, 16]
+    assert "train_lt100" in builder.info.metadata["left_out"]
+    assert "5 of 56,578 usable clips" in capsys.readouterr().err
+
+
 def test_without_a_source_it_says_what_to_get(tmp_path):
     with pytest.raises(DataError, match=r"nturgbd_skeletons_s001_to_s017\.zip"):
         prepare("ntu60/xsub", data_dir=tmp_path)

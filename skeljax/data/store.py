@@ -210,6 +210,11 @@ class Store:
                 where=builder.data_dir,
                 do=f"skeljax prepare {dataset}{source}{place}",
             )
+        if split in builder.info.metadata.get("left_out", []):
+            raise DataError(
+                f"split {split!r} was left out: none of its raw files was there",
+                where=builder.data_dir, do=f"skeljax prepare {dataset} --force --source PATH",
+            )  # fmt: skip
         choose("split", split, builder.info.splits, where=dataset)
         return cls.from_clips(
             read_clips(builder, split),
