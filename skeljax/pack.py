@@ -122,7 +122,7 @@ def pack_pickle(path, layout: str, out, *, prepare: str = "none", protocol: str 
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="skeljax pack", description=__doc__.splitlines()[0])
     parser.add_argument(
-        "folder", help="holds labels.csv and one .npy or .npz a clip; or PYSKL's .pkl"
+        "folder", help="holds labels.csv and one .npy, .npz, .json or .csv a clip; or PYSKL's .pkl"
     )
     parser.add_argument("--layout", required=True, help="name or TOML file of the joints")
     parser.add_argument("--out", required=True, help="folder for the packed splits")

@@ -87,20 +87,23 @@ def _build(builder):
 
 def summary(builder) -> str:
     """Where the data is, a table of its splits, and how to open it."""
+    from skeljax.datasets.reread import read_clips
+
     info = builder.info
     rows = [("split", "clips", "classes", "clips/class", "frames/clip", "bodies")]
     for split, about in info.splits.items():
         counts = [0] * info.features["label"].num_classes
         bodies, frames = set(), set()
-        for example in builder.as_data_source(split=split):  # one by one: NTU 120 is 4 GB
-            counts[example["label"]] += 1
-            bodies.add(example["keypoints"].shape[0])
-            frames.add(example["keypoints"].shape[1])
+        for clip in read_clips(builder, split):  # one by one: NTU 120 is 4 GB
+            counts[clip.label] += 1
+            bodies.add(clip.keypoints.shape[0])
+            frames.add(clip.keypoints.shape[1])
         spread = [f"{min(each)}-{max(each)}" for each in (counts, frames, bodies)]
         rows.append((split, f"{about.num_examples:,}", f"{sum(map(bool, counts))}", *spread))
+    rows += [(split, "0", "-", "-", "-", "left out") for split in info.metadata.get("left_out", [])]
     widths = [max(map(len, column)) for column in zip(*rows)]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows]
-    missing = len(info.metadata["missing"])
+    missing, first = len(info.metadata["missing"]), next(iter(info.splits))
     return "\n".join(
         [
             f"{builder.info.full_name} in {builder.data_path}"
@@ -109,7 +112,7 @@ def summary(builder) -> str:
             *(f"  {line.rstrip()}" for line in table),
             "",
             "  import skeljax.datasets, tensorflow_datasets as tfds",
-            f'  clips = tfds.data_source("{_short(info)}", split="train"{_where(builder)})',
+            f'  clips = tfds.data_source("{_short(info)}", split="{first}"{_where(builder)})',
         ]
     )
 

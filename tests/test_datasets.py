@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -11,9 +12,12 @@ import tensorflow_datasets as tfds
 from skeljax.datasets.nw_ucla.nw_ucla_dataset_builder import NwUcla, split_names
 
 import fake_nw_ucla
+from skeljax.data.store import Store
 from skeljax.datasets import BUILDERS
+from skeljax.datasets.reread import read_clips
 from skeljax.errors import DataError
 from skeljax.layouts import get_layout
+from skeljax.prepare import summary
 from skeljax.readers import nw_ucla, synthetic
 
 LISTS = split_names()
@@ -112,10 +116,20 @@ def test_allow_missing_builds_the_rest_and_remembers(tmp_path, capsys):
     assert sizes == {"train": 1019, "test": 463, "train_lt10": 402}
 
 
-@pytest.mark.parametrize("names", [NAMES[:1], LISTS["train"]], ids=["no clip", "no test clip"])
-def test_allow_missing_does_not_build_an_empty_split(names, tmp_path):
-    with pytest.raises(DataError, match=f"{len(names) - 1:,} good clips[^$]*would be empty"):
-        build(names, tmp_path, broken={NAMES[0]: "{}"}, allow_missing=True)
+def test_a_split_without_a_clip_is_left_out_and_said(tmp_path, capsys):
+    ucla = build(LISTS["train"][:3], tmp_path, allow_missing=True)
+    left_out = [split for split in LISTS if split not in ucla.info.splits]
+    assert "test" in left_out and ucla.info.metadata["left_out"] == left_out
+    assert f"no clip of {', '.join(left_out)}: left out" in capsys.readouterr().err
+    assert re.search(r"\n  test +0 .*left out\n", summary(ucla))
+    with pytest.raises(DataError, match="'test' was left out"):
+        Store.from_tfds("nw_ucla", "test", data_dir=ucla.data_dir_root)
+
+
+def test_nothing_at_all_is_not_built(tmp_path):
+    with pytest.raises(DataError, match="0 good clips") as error:
+        build(NAMES[:1], tmp_path, broken={NAMES[0]: "{}"}, allow_missing=True)
+    assert "--allow-missing" not in str(error.value)
 
 
 def test_a_clip_on_no_list_is_refused(tmp_path):
@@ -139,6 +153,19 @@ def test_the_manual_folder_of_tfds_is_used(source, tmp_path):
     assert builder.info.splits["train"].num_examples == 1020
 
 
+def same_as_tfds(builder, split):
+    """Our reading of a split gives what TFDS's own gives."""
+    ours, theirs = list(read_clips(builder, split)), builder.as_data_source(split)
+    assert len(ours) == len(theirs)
+    for clip, example in zip(ours, theirs):
+        want = dict(example)
+        np.testing.assert_array_equal(clip.keypoints, want.pop("keypoints"), strict=True)
+        assert (clip.name, clip.label) == (want.pop("name").decode(), want.pop("label"))
+        assert clip.facts.keys() == want.keys()
+        for key, value in want.items():
+            np.testing.assert_array_equal(clip.facts[key], value)
+
+
 @pytest.mark.parametrize("config", ["ntu25", "coco17"])
 def test_synthetic_examples_are_those_of_the_reader(config, tmp_path, monkeypatch):
     chosen = {split: synthetic.names(split)[:6] for split in synthetic.SPLITS}
@@ -150,6 +177,7 @@ def test_synthetic_examples_are_those_of_the_reader(config, tmp_path, monkeypatc
     layout = get_layout(config)
     assert builder.info.features["keypoints"].shape[2:] == (layout.num_joints, layout.channels)
     for split, names in chosen.items():
+        same_as_tfds(builder, split)
         examples = list(builder.as_data_source(split=split))
         assert [example["name"].decode() for example in examples] == names
         for example, name in zip(examples, names):

@@ -17,7 +17,9 @@ import fake_ntu
 from skeljax import safe_pickle
 from skeljax.data.clean import CLEANINGS
 from skeljax.errors import DataError
-from skeljax.readers import exchange, kinetics, ntu, nw_ucla
+from skeljax.layouts import get_layout
+from skeljax.readers import exchange, kinetics, ntu, nw_ucla, own
+from skeljax.readers.checks import check_keypoints
 from skeljax.readers.sources import raw_files
 
 MANY = int(os.environ.get("SKELJAX_FUZZ", 20_000))
@@ -129,7 +131,9 @@ def npz() -> bytes:
 
 
 @pytest.mark.parametrize("count", [150, pytest.param(MANY, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kind", ["zip", "stored zip", "npz", "npy", "pkl"])
+@pytest.mark.parametrize(
+    "kind", ["zip", "stored zip", "npz", "npy", "pkl", "landmarks", "people", "coco", "csv"]
+)
 def test_containers(kind, count, tmp_path):
     names = {"train": ["S001C001P001R001A001"], "test": ["S001C001P003R001A001"]}
 
@@ -150,12 +154,17 @@ def test_containers(kind, count, tmp_path):
         for one in found.values():
             exchange.pyskl_clip(one, "ntu25", path)
 
+    def read_own(path):
+        layout = get_layout("coco17")
+        check_keypoints(own.read(path, layout), layout, path)
+
     data = io.BytesIO()
     np.save(data, np.ones((1, 3, 4, 25, 2), np.float32))
     label = pickle.dumps((["a.skeleton"], [0]))
     for part in ("train", "val"):
         (tmp_path / f"{part}_label.pkl").write_bytes(label)
         (tmp_path / f"{part}_data.npy").write_bytes(data.getvalue())
+    joint, flat = {"x": 0.25, "y": 0.5, "visibility": 1}, [0.5] * 51
     one = {"frame_dir": "a", "label": 1, "total_frames": 2, "keypoint": [[[[0.5] * 3] * 25] * 2]}
     read, text, name = {
         "zip": (read_zip, archive(), "a.zip"),
@@ -163,6 +172,14 @@ def test_containers(kind, count, tmp_path):
         "npz": (read_npz, npz(), "a.npz"),
         "npy": (read_npy, data.getvalue(), "train_data.npy"),
         "pkl": (read_pkl, pickle.dumps({"split": {}, "annotations": [one]}), "a.pkl"),
+        "landmarks": (read_own, json.dumps([[joint] * 17, [], [joint] * 17]).encode(), "a.json"),
+        "people": (
+            read_own,
+            json.dumps([{"people": [{"pose_keypoints_2d": flat}] * 2}] * 2).encode(),
+            "a.json",
+        ),
+        "coco": (read_own, json.dumps([{"image_id": 1, "keypoints": flat}] * 2).encode(), "a.json"),
+        "csv": (read_own, ("x," * 50 + "y\n" + ",".join(map(str, flat))).encode(), "a.csv"),
     }[kind]
     path, rng = tmp_path / name, random.Random(f"{kind} {count}")
     path.write_bytes(text)

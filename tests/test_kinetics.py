@@ -10,6 +10,7 @@ import pytest
 from skeljax.errors import DataError
 from skeljax.prepare import prepare
 from skeljax.readers import kinetics
+from test_datasets import same_as_tfds
 
 
 def video(seed: int, label: int, frames=(0, 2, 5), people: int = 3) -> bytes:
@@ -117,6 +118,7 @@ def test_hrnet_from_index_and_kpfiles(tmp_path):
     assert test["keypoints"].shape == (2, 3, 17, 3)
     np.testing.assert_array_equal(test["keypoints"][1, 2], kp["v"]["keypoint"][5])
     assert train["img_shape"].tolist() == [240, 320] and train["label"] == 7
+    same_as_tfds(builder, "train")
 
 
 def test_hrnet_without_keypoints_says_what_is_needed(tmp_path):

@@ -16,6 +16,7 @@ from skeljax.datasets import ntu_names
 from skeljax.errors import DataError
 from skeljax.prepare import prepare
 from skeljax.readers import ntu
+from test_datasets import same_as_tfds
 
 # sha256 of the published lists, one name a line (brl.md 1.6)
 LISTS = {
@@ -115,6 +116,7 @@ def test_raw_files_are_parsed_once_for_all_configs(built):
 def test_clips_are_the_cleaned_recordings_in_list_order(built, raw, cleaning):
     config = "xsub" if cleaning == "ctrgcn" else f"xsub_{cleaning}"
     builder = prepare(f"ntu60/{config}", data_dir=built)
+    same_as_tfds(builder, "train_lt10")
     clips = builder.as_data_source("train")
     names = [clip["name"].decode() for clip in clips]
     there = set(wanted())
@@ -134,6 +136,16 @@ def test_an_incomplete_set_is_refused_and_counted(raw, tmp_path, capsys):
         r"of 56,578 usable clips, 56,\d{3} not found; the 302", capsys.readouterr().err
     )
     assert not list((tmp_path / "ntu60").glob("xsub/1*"))
+
+
+def test_a_handful_of_real_files_is_built(shared_data, tmp_path, capsys):
+    builder = prepare("ntu60/xsub", [shared_data / "ntu_samples"], tmp_path, allow_missing=True)
+    clips = {clip["name"].decode(): clip for clip in builder.as_data_source("train")}
+    assert {name[9:12] for name in clips} == {"001", "008", "015"}
+    assert clips["S001C003P008R002A058"]["keypoints"].shape[0] == 2
+    assert [int(clip["label"]) for clip in builder.as_data_source("test")] == [2, 16]
+    assert "train_lt100" in builder.info.metadata["left_out"]
+    assert "5 of 56,578 usable clips" in capsys.readouterr().err
 
 
 def test_without_a_source_it_says_what_to_get(tmp_path):

@@ -1,6 +1,8 @@
 """The .skeleton reader against a line-by-line one, and what it says of files that are wrong."""
 
+import os
 import re
+import signal
 import zipfile
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import fake_ntu
 from skeljax.errors import DataError
 from skeljax.readers import ntu
+from skeljax.readers.sources import RawFile, in_parallel
 
 NAME = "S018C002P041R002A077"
 
@@ -59,6 +62,30 @@ def test_numbers_in_every_form():
         lines[5] = f"1 {form} 2 {' '.join('0' * 9)}".encode()
         with pytest.raises(DataError, match=rf"in: +a, line 6\n[^\n]*{re.escape(form)}"):
             ntu.parse(b"\n".join(lines), "a")
+    for row in [b"1.5 2.5 3.5", b"1.5 2.5", b"1.5  2.5 3.5 4.5", b"1.5\t2.5 3.5 4.5", b""]:
+        lines[5] = row
+        with pytest.raises(DataError, match=r"in: +a, line 6\n"):
+            ntu.parse(b"\n".join(lines), "a")
+
+
+def test_numbers_of_every_length_are_those_of_float():
+    """Around all limits of the fast path: 0 to 10 digits before and after the point."""
+    rng = np.random.default_rng(1)
+
+    def digits(n):
+        return "".join(map(str, rng.integers(0, 10, n)))
+
+    forms = [
+        sign + digits(before) + "." + digits(after)
+        for sign in ("", "-") for before in range(11) for after in range(11) if before + after
+    ]  # fmt: skip
+    forms += ["0"] * (-len(forms) % 75)
+    rng.shuffle(forms)
+    for part in np.reshape(forms, (-1, 75)):
+        rows = [" ".join(xyz) + " 0" * 9 for xyz in part.reshape(25, 3)]
+        text = "\n".join(["1", "1", "7 0 1 1 1 1 0 0 0 2", "25", *rows])
+        want = part.astype(np.float64).astype(np.float32)
+        np.testing.assert_array_equal(ntu.parse(text.encode(), "a").points.ravel(), want)
 
 
 def test_joints_beyond_25_are_left_out():
@@ -149,3 +176,12 @@ def test_many_files_are_read_by_several_processes_in_order(tmp_path):
             archive.writestr(f"S001C001P001R001A{i:03d}.skeleton", fake_ntu.person(i, frames=1))
     results = list(ntu.read(ntu.files(tmp_path / "a.zip"), workers=2))
     assert [result.label for result in results] == list(range(-1, 204))
+
+
+def killed(file):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_process_is_said(tmp_path):
+    with pytest.raises(DataError, match="killed"):
+        list(in_parallel(killed, [RawFile(str(tmp_path))] * 300, workers=2))

@@ -139,7 +139,10 @@ def objects(folder):
 
 
 FILES = {
-    "gone": (lambda folder: (folder / "b.npz").unlink(), "no file\n.*line 3\n.*b.npy or .npz"),
+    "gone": (
+        lambda folder: (folder / "b.npz").unlink(),
+        "no file\n.*line 3\n.*b.npy, .npz, .json, .csv",
+    ),
     "truncated": (truncate, "cannot read the array\n.*b.npz"),
     "several arrays": (several, "more than one array[^$]*x, y"),
     "pickled objects": (objects, "cannot read the array"),

@@ -67,7 +67,7 @@ class KineticsSkeleton(SkeletonBuilder):
         shelf = shelved(root, "kinetics", files, lambda: _parsed(files))
         names, words = {"train": [], "test": []}, {}
         for name in sorted(shelf):
-            about = shelf[name][1]
+            about = shelf.meta[name]
             names[about["part"]].append(name)
             words[about["label"]] = about["class"]
         self._name_classes(words)

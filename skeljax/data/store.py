@@ -143,11 +143,12 @@ class Store:
         prepared = []
         for clip in clips:
             _check(clip, shape, len(classes))
-            clip = change(clip, shape)
-            with np.errstate(over="ignore"):  # beyond float16 it is found to be infinite
-                clip = clip.replace(keypoints=clip.keypoints.astype(dtype))
-            _check_finite(clip, f" after {prepare}, stored as {np.dtype(dtype)}")
-            prepared.append(clip)
+            changed = change(clip, shape)
+            if changed.keypoints is not clip.keypoints or clip.keypoints.dtype != dtype:
+                with np.errstate(over="ignore"):  # beyond float16 it is found to be infinite
+                    changed = changed.replace(keypoints=changed.keypoints.astype(dtype))
+                _check_finite(changed, f" after {prepare}, stored as {np.dtype(dtype)}")
+            prepared.append(changed)
         where = f"{dataset} {split}".strip() or None
         if not prepared:
             raise DataError("the split is empty", where=where)
@@ -159,17 +160,20 @@ class Store:
             )
         persons = num_person or max(len(clip.keypoints) for clip in prepared)
         length = np.array([clip.keypoints.shape[1] for clip in prepared], np.int32)
-        frames = np.concatenate(
-            [np.moveaxis(fit_bodies(clip.keypoints, persons), 0, 1) for clip in prepared]
-        )
+        offset = _offsets(length)
         label = [-1 if clip.label is None else clip.label for clip in prepared]
+        facts = _columns([clip.facts for clip in prepared])
+        frames = np.zeros((length.sum(), persons, *prepared[0].keypoints.shape[2:]), dtype)
+        for start in offset[::-1]:  # a clip goes when its frames are there: few are twice in memory
+            x = prepared.pop().keypoints[:persons]
+            frames[start : start + x.shape[1], : len(x)] = x.swapaxes(0, 1)
         return cls(
             frames=frames,
-            offset=_offsets(length),
+            offset=offset,
             length=length,
             label=np.array(label, np.int32),
             name=name,
-            facts=_columns([clip.facts for clip in prepared]),
+            facts=facts,
             classes=tuple(classes),
             layout=shape.name if _built_in(shape) else shape,
             dataset=dataset,
@@ -195,6 +199,7 @@ class Store:
           DataError: it is not prepared yet; names the command.
         """
         from skeljax.datasets import open_dataset
+        from skeljax.datasets.reread import read_clips
 
         builder = open_dataset(dataset, data_dir)
         if not builder.info.splits:
@@ -205,10 +210,14 @@ class Store:
                 where=builder.data_dir,
                 do=f"skeljax prepare {dataset}{source}{place}",
             )
+        if split in builder.info.metadata.get("left_out", []):
+            raise DataError(
+                f"split {split!r} was left out: none of its raw files was there",
+                where=builder.data_dir, do=f"skeljax prepare {dataset} --force --source PATH",
+            )  # fmt: skip
         choose("split", split, builder.info.splits, where=dataset)
-        clips = (_from_example(e) for e in builder.as_data_source(split))
         return cls.from_clips(
-            clips,
+            read_clips(builder, split),
             layout=builder.info.metadata["layout"],
             classes=builder.info.features["label"].names,
             prepare=prepare,
@@ -292,8 +301,8 @@ def _check(clip: Clip, layout: Layout, classes: int) -> None:
 
 
 def _check_finite(clip: Clip, stage: str = "") -> None:
-    finite = np.isfinite(clip.keypoints).all(axis=(0, 2, 3))
-    if not finite.all():
+    if not np.isfinite(clip.keypoints).all():
+        finite = np.isfinite(clip.keypoints).all(axis=(0, 2, 3))
         raise DataError(
             f"coordinates are NaN or infinite{stage}",
             where=f"{clip.name}, frame {np.argmin(finite)}",
@@ -305,12 +314,3 @@ def _columns(facts: list[dict]) -> dict[str, np.ndarray]:
     """Facts that every clip has, as columns."""
     shared = set(facts[0]).intersection(*facts[1:])
     return {key: np.array([row[key] for row in facts]) for key in sorted(shared)}
-
-
-def _from_example(example: dict) -> Clip:
-    def plain(value):
-        return value.decode() if isinstance(value, bytes) else value
-
-    facts = {key: plain(value) for key, value in example.items()}
-    keypoints, name, label = (facts.pop(key) for key in ("keypoints", "name", "label"))
-    return Clip(name, keypoints, int(label), "", facts)

@@ -27,7 +27,8 @@ class SkeletonBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     Args:
       source: files or folders of the raw data; what that may be is the reader's to say.
       allow_missing: build although files are bad or missing; they are listed on stderr and in
-        ``builder.info.metadata["missing"]``.
+        ``builder.info.metadata["missing"]``. Splits of which nothing is there, as long-tailed ones
+        of a handful of files, are left out and are in ``metadata["left_out"]``.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -76,7 +77,7 @@ class SkeletonBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             supervised_keys=("keypoints", "label"),
             homepage=homepage,
             disable_shuffling=True,
-            metadata=tfds.core.MetadataDict(layout=layout.name, missing=[]),
+            metadata=tfds.core.MetadataDict(layout=layout.name, missing=[], left_out=[]),
         )
 
     def splits(self, results: Iterable[Clip | DataError], names: Mapping[str, Sequence[str]]):
@@ -115,31 +116,35 @@ class SkeletonBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
           ignored: clips that are known and left out.
 
         Raises:
-          DataError: files are bad, missing or on no list, and `allow_missing` is off; or a split
-            is left without a clip. It lists the files.
+          DataError: files are bad, missing or on no list, and `allow_missing` is off; or no split
+            has a clip. It lists the files.
         """
         wanted = set().union(*names.values())
         strange = sorted(set(there) - wanted - set(ignored))
         faults = faults + [f"{name} is on no list of {self.name}" for name in strange]
         missing = sorted(wanted - set(there))
-        chosen = {
+        parts = {
             split: [name for name in listed if name in there] for split, listed in names.items()
         }
+        chosen = {split: part for split, part in parts.items() if part}
+        left_out = [split for split in parts if split not in chosen]
         if faults or missing:
             found = f"{len(wanted) - len(missing):,} good clips; {listing(faults, 'bad files')}\n"
             found += "    " + listing(missing, "clips missing")
-            if not (self.allow_missing and all(chosen.values())):
+            if left_out:
+                found += f"\n    no clip of {', '.join(left_out)}: left out"
+            if not (self.allow_missing and chosen):
                 raise DataError(
                     f"{self.name} is not complete",
                     where=", ".join(map(str, self.source)) or None,
                     found=found,
                     expected=f"{len(wanted):,} clips",
-                    do="get the files named above, or build without them: --allow-missing"
-                    if all(chosen.values())
-                    else "get the files named above; a split would be empty without them",
+                    do="get the files named above"
+                    + ", or build without them: --allow-missing" * bool(chosen),
                 )
             print(f"warning: {found}", file=sys.stderr)
         self.info.metadata["missing"] = missing
+        self.info.metadata["left_out"] = left_out
         return {split: self._generate_examples(split, part, load) for split, part in chosen.items()}
 
     def _generate_examples(

@@ -104,8 +104,8 @@ class NtuBuilder(SkeletonBuilder, skip_registration=True):
         for files in _halves(ntu.files(source), self.name):
             shelf = shelved(root, "ntu", files, lambda files=files: _parsed(files))
             faults += shelf.faults
-            for name in shelf:
-                if shelf[name][1]["ids"]:
+            for name, meta in shelf.meta.items():
+                if meta["ids"]:
                     names_here[name] = shelf
                 elif name not in ntu_names.missing("ntu120"):
                     faults.append(f"{name}: no frame has a body")

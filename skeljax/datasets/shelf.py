@@ -2,7 +2,8 @@
 
 TFDS asks a builder for its clips once a config; parsing 15 GB of text each time would be most of
 the work. A shelf is a folder of two files, the arrays one after another and a line of JSON each to
-find them; they are mapped, not read: memory stays small. It may be deleted at any time.
+find them. What is asked for is read, the rest is not: memory stays small (and is not mapped: a
+mapped file counts as memory of its process). It may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -28,41 +29,41 @@ class Shelf:
     """Read access by name.
 
     Attributes:
+      meta: the further values of every recording.
       faults: what was wrong with files that gave nothing.
     """
 
     def __init__(self, folder: pathlib.Path):
+        self.meta: dict[str, dict] = {}
         self.faults: list[str] = []
-        self._index: dict[str, tuple[int, list, dict]] = {}
+        self._place: dict[str, tuple[int, list]] = {}
         with open(folder / "index.jsonl") as lines:
             for line in lines:
                 entry = json.loads(line)
                 if "fault" in entry:
                     self.faults.append(entry["fault"])
                 else:
-                    self._index[entry["name"]] = entry["at"], entry["arrays"], entry["meta"]
-        size = (folder / "arrays.bin").stat().st_size
-        self._bytes = (
-            np.memmap(folder / "arrays.bin", np.uint8, "r") if size else np.zeros(0, np.uint8)
-        )
+                    self.meta[entry["name"]] = entry["meta"]
+                    self._place[entry["name"]] = entry["at"], entry["arrays"]
+        self._file = open(folder / "arrays.bin", "rb", buffering=0)  # noqa: SIM115 lives as we do
 
     def __len__(self) -> int:
-        return len(self._index)
+        return len(self._place)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._index)
+        return iter(self._place)
 
     def __contains__(self, name) -> bool:
-        return name in self._index
+        return name in self._place
 
     def __getitem__(self, name: str) -> tuple[dict[str, np.ndarray], dict]:
-        at, described, meta = self._index[name]
-        arrays = {}
-        for key, dtype, shape in described:
-            size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-            arrays[key] = self._bytes[at : at + size].view(dtype).reshape(shape)
-            at += size
-        return arrays, meta
+        at, described = self._place[name]
+        self._file.seek(at)
+        arrays = {
+            key: np.fromfile(self._file, dtype, int(np.prod(shape))).reshape(shape)
+            for key, dtype, shape in described
+        }
+        return arrays, self.meta[name]
 
 
 def shelved(

@@ -1,24 +1,23 @@
-"""Anybody's clips: a folder with one array a clip and a table ``labels.csv``.
+"""Anybody's clips: a folder with one file a clip and a table ``labels.csv``.
 
     name,label,subject,split
     take01,wave,3,train
     take02,clap,4,test
 
-``take01.npy`` (or ``.npz`` with one array) is (T, V, C), or (M, T, V, C) for several bodies. Only
-`name` and `label` must be there; `split` says which file a clip goes to; further columns are facts.
+A clip is ``take01.npy``, ``.npz``, ``.json``, ``.csv``, or a folder ``take01`` of one ``.json`` a
+frame: readers/own.py. Only `name` and `label` must be there; `split` says which file a clip goes
+to; further columns are facts.
 """
 
 from __future__ import annotations
 
 import csv
 import pathlib
-import zipfile
 from collections.abc import Iterator
-
-import numpy as np
 
 from skeljax.errors import DataError
 from skeljax.layouts import Layout
+from skeljax.readers import own
 from skeljax.readers.checks import check_keypoints
 from skeljax.readers.clip import Clip
 
@@ -79,7 +78,7 @@ def read(folder, layout: Layout) -> Iterator[Clip | DataError]:
     """Each row's Clip, or what is wrong with its file.
 
     Args:
-      folder: holds ``labels.csv`` and the arrays.
+      folder: holds ``labels.csv`` and the clips.
       layout: what the V joints are.
 
     Raises:
@@ -94,7 +93,7 @@ def read(folder, layout: Layout) -> Iterator[Clip | DataError]:
         facts = {fact: int(row[fact]) if fact in whole else row[fact] for fact in known}
         try:
             path = _file(folder, row)
-            keypoints = check_keypoints(array(path), layout, path)
+            keypoints = check_keypoints(own.read(path, layout), layout, path)
         except DataError as error:
             yield error
         else:
@@ -102,26 +101,11 @@ def read(folder, layout: Layout) -> Iterator[Clip | DataError]:
 
 
 def _file(folder: pathlib.Path, row: dict[str, str]) -> pathlib.Path:
-    for suffix in (".npy", ".npz"):
+    for suffix in (*own.SUFFIXES, ""):
         path = folder / f"{row['name']}{suffix}"
-        if path.is_file():
+        if path.is_file() if suffix else path.is_dir():
             return path
     raise DataError(
         "the clip of this line has no file", where=f"{folder / TABLE}, line {row['line']}",
-        expected=f"{folder / row['name']}.npy or .npz",
+        expected=f"{folder / row['name']}.npy, .npz, .json, .csv, or a folder of .json",
     )  # fmt: skip
-
-
-def array(path: pathlib.Path) -> np.ndarray:
-    """The only array of an ``.npy`` or ``.npz``; pickled objects are refused."""
-    try:
-        content = np.load(path, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            return content
-        with content:
-            if len(content.files) == 1:
-                return content[content.files[0]]
-            found = ", ".join(content.files) or "none"
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError("cannot read the array", where=path, found=error) from None
-    raise DataError("more than one array, or none", where=path, found=found, expected="one")

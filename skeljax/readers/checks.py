@@ -28,7 +28,7 @@ def check_keypoints(values, layout: Layout, where) -> np.ndarray:
     expected = f"(frames, {V}, {C}) or (bodies, frames, {V}, {C}) numbers, layout {layout.name}"
     try:
         array = np.asarray(values, np.float32)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(
             "the joints are no array of numbers", where=where, found=_first_odd(values, V, C),
             expected=expected,
@@ -67,7 +67,7 @@ def _first_odd(values, V: int, C: int) -> str:
     for t, frame in enumerate(values if isinstance(values, list) else ()):
         try:
             shape = np.asarray(frame, np.float32).shape
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return f"frame {t}: ragged or not numbers"
         if shape != (V, C):
             return f"frame {t}: shape {shape}"

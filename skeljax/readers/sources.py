@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import concurrent.futures
 import dataclasses
 import functools
 import multiprocessing
@@ -14,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from skeljax.errors import DataError
 
 LARGEST = 64 << 20  # bytes of one file; a clip of ours is below 5 MB, a zip bomb is not
+_BATCH = 32  # files sent to a process at once
 _SERIAL = 200  # fewer files are read faster by one process than the others start
 
 
@@ -80,17 +83,41 @@ def _open_zip(path: str, changed: int, process: int) -> zipfile.ZipFile:
 def in_parallel(read_one: Callable, files: Sequence[RawFile], workers: int | None = None):
     """``read_one(file)`` of each file, in order, by several processes where there are many files.
 
+    Only a few files are read ahead of what is taken: memory does not grow with their number.
+
     Args:
       read_one: a function of a module; it gives what is wrong with a file rather than raising it.
       workers: processes; default all cores.
+
+    Raises:
+      DataError: a process was killed, as the system does where memory ends.
     """
     workers = workers or len(os.sched_getaffinity(0))
     if workers == 1 or len(files) < _SERIAL:
         yield from map(read_one, files)
         return
-    # Not forked: the caller may have JAX's threads.
-    with multiprocessing.get_context("forkserver").Pool(workers) as pool:
-        yield from pool.imap(read_one, files, chunksize=32)
+    # Not forked: the caller may have JAX's threads. What all need is imported once, by the server.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", read_one.__module__])
+    batches = (files[i : i + _BATCH] for i in range(0, len(files), _BATCH))
+    with concurrent.futures.ProcessPoolExecutor(workers, context) as pool:
+        ahead = collections.deque()
+        try:
+            for batch in batches:
+                ahead.append(pool.submit(_read_batch, read_one, batch))
+                if len(ahead) > 3 * workers:
+                    yield from ahead.popleft().result()
+            while ahead:
+                yield from ahead.popleft().result()
+        except concurrent.futures.process.BrokenProcessPool:
+            raise DataError(
+                "a process that read files was killed", where=files[0].path,
+                do="free memory, or ask for fewer cores: taskset -c 0 skeljax prepare ...",
+            ) from None  # fmt: skip
+
+
+def _read_batch(read_one: Callable, files: Sequence[RawFile]) -> list:
+    return [read_one(file) for file in files]
 
 
 def raw_files(
