@@ -2,71 +2,85 @@
 
     python benchmarks/backbones_cpu.py --json benchmarks/results/backbones_cpu.json
 
-Step, batch and what is timed are those of ctrgcn_cpu.py. All backbones live in one process and take
-single steps in turn, so that a busy machine slows all alike; reported are minima over the rounds.
-FLOPs are counted by XLA before it optimises. `train/ctr` is time over CTR-GCN's, `per flop` that
-over the same ratio of FLOPs: how much slower than its size a backbone is. Compilation is cold.
+Step, batch and what is timed are those of ctrgcn_cpu.py. Every backbone lives in a process of its
+own and takes single steps in turn with CTR-GCN's process, so that a busy machine slows both alike;
+reported are minima over the rounds. The file is written after every backbone, and what it holds
+already is not measured again. The columns:
+
+    train_cpu, infer_cpu  processor time of all threads, ms a clip; steadier than the clock's
+    train/ctr             that over CTR-GCN's in the same minutes
+    train per flop        that over the ratio of FLOPs: how much slower than its size a backbone is
+    train_compile_s       of the whole training step, cold; ..._cpu_s is its processor time
+
+FLOPs are counted by XLA before it optimises.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import pathlib
-import time
 
-from ctrgcn_cpu import BATCH, SHAPES, jax_side, write
+from ctrgcn_cpu import BATCH, SHAPES, Side, take_turns, write
 
 from skeljax.models import BACKBONES
 
 UNIT = "ctrgcn"  # that the others are compared with
 COLUMNS = (
-    "train", "train/ctr", "train per flop", "infer", "infer/ctr", "infer per flop",
-    "train_compile_s", "infer_compile_s",
+    "train_cpu", "train/ctr", "train per flop", "infer_cpu", "infer/ctr", "infer per flop",
+    "train_gflop", "infer_gflop", "train_compile_s", "train_compile_cpu_s", "infer_compile_s",
 )  # fmt: skip
 
 
-def measure(names, shape, rounds):
-    """{backbone: {"train": ms a clip, "infer": ms, "train_gflop": ..., ...}}."""
-    sides, results = {}, {}
-    for name in names:
-        train, infer, results[name] = jax_side(shape, name)
-        sides[name] = {"train": train, "infer": infer}
-        print(f"{name} compiled in {results[name]['train_compile_s']:.1f} s", flush=True)
-        train(), infer()
+def measure(name, unit, shape, rounds, batch):
+    """{"train": ms a clip, "train_cpu": ms, "train_gflop": ..., ...} of one backbone.
+
+    Args:
+      unit: the Side of CTR-GCN, which takes its turns; itself compared, it takes both.
+    """
+    side = unit if name == UNIT else Side("skeljax", shape, name, batch)
+    times = take_turns({"own": side, "unit": unit}, rounds)
+    row = times["own"] | side.facts | {"load": os.getloadavg()[0]}
     for what in ("train", "infer"):
-        times = {name: [] for name in names}
-        for _ in range(rounds):
-            for name in names:
-                start = time.perf_counter()
-                sides[name][what]()
-                times[name].append(time.perf_counter() - start)
-        for name in names:
-            results[name][what] = min(times[name]) * 1000 / BATCH
-    for row in results.values():
-        for what in ("train", "infer"):
-            row[f"{what}/ctr"] = row[what] / results[UNIT][what]
-            flops = row[f"{what}_gflop"] / results[UNIT][f"{what}_gflop"]
-            row[f"{what} per flop"] = row[f"{what}/ctr"] / flops
-    return results
+        row[f"{what}/ctr"] = row[f"{what}_cpu"] / times["unit"][f"{what}_cpu"]
+        flops = side.facts[f"{what}_gflop"] / unit.facts[f"{what}_gflop"]
+        row[f"{what} per flop"] = row[f"{what}/ctr"] / flops
+    if side is not unit:
+        side.close()
+    return row
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=pathlib.Path, help="write the numbers here")
-    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--shape", choices=SHAPES, default="ntu60")
     parser.add_argument("names", nargs="*", metavar="BACKBONE", help="some of them only")
     args = parser.parse_args()
     unknown = sorted(set(args.names) - set(BACKBONES))
     if unknown:
         parser.error(f"no backbone {unknown[0]!r}; known: {', '.join(BACKBONES)}")
-    names = list(dict.fromkeys([UNIT, *(args.names or BACKBONES)]))
-    results = measure(names, args.shape, args.rounds)
-    print(f"{args.shape:<18}", *(f"{column:>15}" for column in COLUMNS))
+    shapes = {}
+    if args.json and args.json.exists():
+        there = json.loads(args.json.read_text())
+        if there["batch"] != args.batch:
+            parser.error(f"{args.json} was measured with --batch {there['batch']}")
+        shapes = there["results"]
+    results = shapes.setdefault(args.shape, {})
+    wanted = [name for name in args.names or BACKBONES if name not in results]
+    unit = Side("skeljax", args.shape, UNIT, args.batch) if wanted else None
+    for name in wanted:
+        results[name] = measure(name, unit, args.shape, args.rounds, args.batch)
+        print(name, *(f"{column} {results[name][column]:.2f}" for column in COLUMNS), flush=True)
+        if args.json:
+            write(args.json, shapes, ["jax", "flax", "numpy"], args.batch)
+    if unit:
+        unit.close()
+    print(f"{args.shape:<18}", *(f"{column:>19}" for column in COLUMNS))
     for name, row in results.items():
-        print(f"{name:<18}", *(f"{row[column]:15.2f}" for column in COLUMNS))
-    if args.json:
-        write(args.json, {args.shape: results}, ["jax", "flax", "numpy"])
+        print(f"{name:<18}", *(f"{row[column]:19.2f}" for column in COLUMNS))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
     python benchmarks/ctrgcn_cpu.py --json benchmarks/results/ctrgcn_cpu.json
 
-Batch 16 of random clips in memory. Train = forward, mean cross entropy, backward, SGD with Nesterov
-momentum and weight decay; infer = forward alone with the running statistics. The two sides live in
-processes of their own and take single steps in turn (A, B, A, B), so that a busy machine slows both
-alike. Reported are the minima over all rounds, of the wall clock and of the processor time of all
-threads (``_cpu``; the steadier of the two on a shared machine), and their ratios. Compilation is
-cold.
+Batch 16 (or --batch) of random clips in memory. Train = forward, mean cross entropy, backward, SGD
+with Nesterov momentum and weight decay; infer = forward alone with the running statistics. The two
+sides live in processes of their own and take single steps in turn (A, B, A, B), so that a busy
+machine slows both alike. Reported are the minima over all rounds, of the wall clock and of the
+processor time of all threads (``_cpu``; the steadier of the two on a shared machine), and their
+ratios. Compilation is cold.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ from importlib.metadata import version
 
 # layout, persons, frames, classes
 SHAPES = {"nw_ucla": ("ucla20", 1, 52, 10), "ntu60": ("ntu25", 2, 64, 60)}
-BATCH = 16
+BATCH = 16  # unless told otherwise
 TIMES = ("train", "train_cpu", "infer", "infer_cpu")
 LR, MOMENTUM, DECAY = 0.1, 0.9, 5e-4
+SIDES = ("skeljax", "torch")
 
 
-def jax_side(shape, backbone="ctrgcn"):
+def jax_side(shape, backbone, batch):
     """(train, infer) functions without arguments that wait for their result, and facts."""
     import jax
     import jax.numpy as jnp
@@ -45,8 +46,8 @@ def jax_side(shape, backbone="ctrgcn"):
     layout = get_layout(name)
     net = Classifier(BACKBONES[backbone](layout=layout, num_person=num_person), Linear(classes))
     keys = jax.random.split(jax.random.key(0), 3)
-    x = jax.random.normal(keys[0], (BATCH, num_person, frames, layout.num_joints, 3))
-    y = jax.random.randint(keys[1], (BATCH,), 0, classes)
+    x = jax.random.normal(keys[0], (batch, num_person, frames, layout.num_joints, 3))
+    y = jax.random.randint(keys[1], (batch,), 0, classes)
     optimizer = optax.chain(
         optax.add_decayed_weights(DECAY), optax.sgd(LR, momentum=MOMENTUM, nesterov=True)
     )
@@ -65,15 +66,23 @@ def jax_side(shape, backbone="ctrgcn"):
         updates, opt = optimizer.update(grads, opt, params)
         return optax.apply_updates(params, updates), stats, opt
 
-    def cold(function, *args, **options):
-        lowered = jax.jit(function, **options).lower(*args)
-        start = time.perf_counter()
-        return lowered.compile(), time.perf_counter() - start, lowered.cost_analysis()["flops"]
+    facts = {}
 
-    variables = jax.jit(functools.partial(net.init, train=False))(keys[2], x)
+    def cold(what, function, *args, **options):
+        lowered = jax.jit(function, **options).lower(*args)
+        start = time.perf_counter(), time.process_time()
+        compiled = lowered.compile()
+        facts[f"{what}_compile_s"] = time.perf_counter() - start[0]
+        facts[f"{what}_compile_cpu_s"] = time.process_time() - start[1]
+        facts[f"{what}_gflop"] = lowered.cost_analysis()["flops"] / batch / 1e9
+        return compiled
+
+    quickly = {"xla_backend_optimization_level": 0}  # it runs once
+    init = jax.jit(functools.partial(net.init, train=False), compiler_options=quickly)
+    variables = init(keys[2], x)
     state = variables["params"], variables["batch_stats"], optimizer.init(variables["params"])
-    step, train_s, train_flops = cold(step, state, x, y, donate_argnums=0)
-    forward, infer_s, infer_flops = cold(lambda v, x: net.apply(v, x, train=False)[0], variables, x)
+    step = cold("train", step, state, x, y, donate_argnums=0)
+    forward = cold("infer", lambda v, x: net.apply(v, x, train=False)[0], variables, x)
     variables = jax.tree.map(jnp.copy, variables)  # the step takes the originals
 
     def train():
@@ -83,12 +92,10 @@ def jax_side(shape, backbone="ctrgcn"):
     def infer():
         jax.block_until_ready(forward(variables, x))
 
-    facts = {"train_compile_s": train_s, "infer_compile_s": infer_s}
-    gflop = {"train_gflop": train_flops, "infer_gflop": infer_flops}
-    return train, infer, facts | {name: n / BATCH / 1e9 for name, n in gflop.items()}
+    return train, infer, facts
 
 
-def torch_side(shape):
+def torch_side(shape, batch):
     """The same for PyTorch."""
     import torch
     from ctrgcn_torch import CTRGCN
@@ -100,8 +107,8 @@ def torch_side(shape):
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     adjacency = torch.from_numpy(spatial(get_layout(name)))
     net = CTRGCN(adjacency, num_person, classes)
-    x = torch.randn(BATCH, num_person, frames, adjacency.shape[-1], 3)
-    y = torch.randint(classes, (BATCH,))
+    x = torch.randn(batch, num_person, frames, adjacency.shape[-1], 3)
+    y = torch.randint(classes, (batch,))
     optimizer = torch.optim.SGD(
         net.parameters(), LR, momentum=MOMENTUM, nesterov=True, weight_decay=DECAY
     )
@@ -120,51 +127,72 @@ def torch_side(shape):
     return train, infer, {}
 
 
-SIDES = {"skeljax": jax_side, "torch": torch_side}
-
-
-def serve(side, shape):
+def serve(side, shape, backbone, batch):
     """Answers every line ``train`` or ``infer`` on stdin with its wall and cpu ms a clip."""
-    train, infer, facts = SIDES[side](shape)
-    functions = {"train": train, "infer": infer}
+    if side == "torch":
+        made = torch_side(shape, batch)
+    else:
+        made = jax_side(shape, backbone, batch)
+    functions = dict(zip(("train", "infer"), made))
     for function in functions.values():
         function()
-    print(json.dumps(facts), flush=True)
+    print(json.dumps(made[-1]), flush=True)
     for line in sys.stdin:
         start = time.perf_counter(), time.process_time()
         functions[line.strip()]()
         took = time.perf_counter() - start[0], time.process_time() - start[1]
-        print(json.dumps([seconds * 1000 / BATCH for seconds in took]), flush=True)
+        print(json.dumps([seconds * 1000 / batch for seconds in took]), flush=True)
 
 
-def measure(shape, sides, rounds):
-    """{side: {"train": ms, "infer": ms, ...}} of one shape, the sides taking turns."""
-    # threads that wait must sleep: spinning ones starve the other side
-    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
-    servers = {}
-    for side in sides:
-        command = [sys.executable, __file__, "--serve", side, "--shape", shape]
-        servers[side] = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
+class Side:
+    """One network in a process of its own, ready when this returns.
 
-    def ask(side, what=None):
-        if what:
-            servers[side].stdin.write(what + "\n")
-            servers[side].stdin.flush()
-        return json.loads(servers[side].stdout.readline())
+    Attributes:
+      facts: seconds of compilation and GFLOP a clip; none of PyTorch's.
+    """
 
-    result = {side: ask(side) for side in sides}
+    def __init__(self, side, shape, backbone="ctrgcn", batch=BATCH):
+        options = ["--serve", side, "--shape", shape, "--backbone", backbone]
+        options += ["--batch", str(batch)]
+        # threads that wait must sleep: spinning ones starve the other side
+        environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, *options],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+        )  # fmt: skip
+        self.facts = json.loads(self._process.stdout.readline())
+
+    def step(self, what):
+        """Wall and cpu ms a clip of one step, ``train`` or ``infer``."""
+        self._process.stdin.write(what + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def take_turns(sides, rounds):
+    """{side: {"train": ms, "train_cpu": ms, ...}}: minima over single steps in turn."""
+    result = {name: {} for name in sides}
     for what in ("train", "infer"):
-        times = {side: [] for side in sides}
+        times = {name: [] for name in sides}
         for _ in range(rounds):
-            for side in sides:
-                times[side].append(ask(side, what))
-        for side in sides:
-            result[side][what], result[side][f"{what}_cpu"] = map(min, zip(*times[side]))
-    for server in servers.values():
-        server.stdin.close()
-        server.wait()
+            for name, side in sides.items():
+                times[name].append(side.step(what))
+        for name, row in result.items():
+            row[what], row[f"{what}_cpu"] = map(min, zip(*times[name]))
+    return result
+
+
+def measure(shape, names, rounds, batch):
+    """{side: {"train": ms, "infer": ms, ...}} of one shape, the sides taking turns."""
+    sides = {name: Side(name, shape, batch=batch) for name in names}
+    result = take_turns(sides, rounds)
+    for name, side in sides.items():
+        result[name] |= side.facts
+        side.close()
     return result
 
 
@@ -174,12 +202,14 @@ def main():
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--shape", choices=SHAPES, help="one of them only")
     parser.add_argument("--serve", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--backbone", default="ctrgcn", help=argparse.SUPPRESS)
+    parser.add_argument("--batch", type=int, default=BATCH)
     args = parser.parse_args()
     if args.serve:
-        return serve(args.serve, args.shape)
+        return serve(args.serve, args.shape, args.backbone, args.batch)
     sides = [side for side in SIDES if importlib.util.find_spec(side)]
     shapes = [args.shape] if args.shape else list(SHAPES)
-    results = {shape: measure(shape, sides, args.rounds) for shape in shapes}
+    results = {shape: measure(shape, sides, args.rounds, args.batch) for shape in shapes}
     for shape, by_side in results.items():
         for side, numbers in by_side.items():
             print(shape, side, *(f"{key} {value:.1f}" for key, value in numbers.items()))
@@ -188,14 +218,15 @@ def main():
             ratios = {what: ours[what] / theirs[what] for what in TIMES}
             print(shape, "ratio", *(f"{what} {ratio:.2f}" for what, ratio in ratios.items()))
     if args.json:
-        write(args.json, results, ["jax", "flax", "numpy"] + ["torch"] * ("torch" in sides))
+        packages = ["jax", "flax", "numpy"] + ["torch"] * ("torch" in sides)
+        write(args.json, results, packages, args.batch)
 
 
-def write(path, results, packages):
+def write(path, results, packages, batch):
     """The numbers and what they were measured with."""
     facts = {
         "command": " ".join(["python", *sys.argv]),
-        "batch": BATCH,
+        "batch": batch,
         "unit": "ms and GFLOP a clip, minimum; compile in seconds",
         "cpus": len(os.sched_getaffinity(0)),
         "machine": platform.machine(),

@@ -51,7 +51,7 @@ TOLD = {
 def tensors(known, layout="ucla20", bodies=1, classes=5, seed=0, **arguments):
     """A checkpoint of random numbers of a family: one tensor a name, counters and constants too."""
     layout = get_layout(layout)
-    backbone = BACKBONES[known.backbone](layout=layout, num_person=bodies, **arguments)
+    backbone = BACKBONES[known.family](layout=layout, num_person=bodies, **arguments)
     net = Classifier(backbone, Linear(classes))
     x = jax.ShapeDtypeStruct((1, bodies, 8, layout.num_joints, layout.channels), jnp.float32)
     shapes = jax.eval_shape(functools.partial(net.init, train=False), jax.random.key(0), x)
@@ -73,7 +73,7 @@ def tensors(known, layout="ucla20", bodies=1, classes=5, seed=0, **arguments):
         }
     elif known.graph:
         graph = GRAPHS[arguments.get("graph") or backbone.graph](layout)
-        names = [known.graph]
+        names = [known.joints]
         if known.family == "stgcn":  # every block has a copy
             names = [f"backbone.gcn.{i}.gcn.A" for i in range(arguments["depth"])]
         made = {name: graph for name in names} | made

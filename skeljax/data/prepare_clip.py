@@ -73,6 +73,13 @@ def prenorm3d(clip: Clip, layout: Layout) -> Clip:
     return clip.replace(keypoints=points)
 
 
+def prenorm3d_unturned(clip: Clip, layout: Layout) -> Clip:
+    """`prenorm3d` without the turns (PYSKL's align_spine=False): bodies in order, without empty
+    frames, about the centre; for DG-STGCN and ProtoGCN (backbones_more.md 1)."""
+    points = normalise_3d(clip.keypoints, layout.centre_on, None, None)[0]
+    return clip.replace(keypoints=points)
+
+
 def prenorm3d_float16(clip: Clip, layout: Layout) -> Clip:
     """PYSKL's 3-D normalisation as published: float16 annotations, and with V != 25 joints the
     centre is the last joint and the axes are those of NTU."""
@@ -118,8 +125,8 @@ def unit(clip: Clip, layout: Layout) -> Clip:
 def normalise_3d(
     keypoints: np.ndarray,
     centre: int = 1,
-    axis_z: tuple[int, int] = (0, 1),
-    axis_x: tuple[int, int] = (8, 4),
+    axis_z: tuple[int, int] | None = (0, 1),
+    axis_x: tuple[int, int] | None = (8, 4),
     dtype=np.float32,
 ) -> tuple[np.ndarray, np.ndarray]:
     """PreNormalize3D of PYSKL: body order, empty frames, centring, axis alignment.
@@ -127,8 +134,8 @@ def normalise_3d(
     Args:
       keypoints: (M,T,V,3), M 1 or 2.
       centre: joint put in the origin, of the first body in its first frame.
-      axis_z: joints (a, b), b - a is turned to +z (NTU: up the spine).
-      axis_x: joints (a, b), a - b is turned to +x after that (NTU: right shoulder - left).
+      axis_z: joints (a, b), b - a is turned to +z (NTU: up the spine); None: no such turn.
+      axis_x: joints (a, b), a - b is turned to +x after that (NTU: right shoulder - left); or None.
       dtype: in which centring and the angles are evaluated; np.float16 is upstream's practice.
 
     Returns:
@@ -149,8 +156,10 @@ def normalise_3d(
     origin = x[0, 0, centre].copy()
     there = (x != 0).any(axis=-1, keepdims=True)
     x = np.where(there, x - origin, x)
-    x = x @ _turn(x[0, 0, axis_z[1]] - x[0, 0, axis_z[0]], np.array([0, 0, 1])).T
-    x = x @ _turn(x[0, 0, axis_x[0]] - x[0, 0, axis_x[1]], np.array([1, 0, 0])).T
+    if axis_z:
+        x = x @ _turn(x[0, 0, axis_z[1]] - x[0, 0, axis_z[0]], np.array([0, 0, 1])).T
+    if axis_x:
+        x = x @ _turn(x[0, 0, axis_x[0]] - x[0, 0, axis_x[1]], np.array([1, 0, 0])).T
     return x.astype(np.float32), origin.astype(np.float32)
 
 
@@ -185,6 +194,7 @@ PREPARATIONS = {
     "prenorm2d_auto": prenorm2d_auto,
     "prenorm3d": prenorm3d,
     "prenorm3d_float16": prenorm3d_float16,
+    "prenorm3d_unturned": prenorm3d_unturned,
     "trim": trim,
     "trim_copy": trim_copy,
     "unit": unit,

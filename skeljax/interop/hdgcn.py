@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import re
+
+from skeljax.interop import names
 
 _BLOCK = {
     "gcn/adjacency": ("gcn1.PA",),
-    "gcn/aha/down/conv": ("gcn1.aha.conv_down.0",),
-    "gcn/aha/down/bn": ("gcn1.aha.conv_down.1",),
+    **names.conv_norm("gcn/aha/down", "gcn1.aha.conv_down.0", "gcn1.aha.conv_down.1"),
     "gcn/aha/edge": ("gcn1.aha.edge_conv.conv.0",),
     "gcn/aha/edge/bn": ("gcn1.aha.edge_conv.conv.1",),
     "gcn/aha/aggregate": ("gcn1.aha.aggregate:conv1d",),
     "gcn/bn": ("gcn1.bn",),
-    "gcn/down/conv": ("gcn1.down.0",),
-    "gcn/down/bn": ("gcn1.down.1",),
-    "tcn/open/conv": tuple(f"tcn1.branches.{k}.0" for k in range(3)),
-    "tcn/open/bn": tuple(f"tcn1.branches.{k}.1" for k in range(3)),
-    "tcn/short/conv": ("tcn1.branches.0.3.conv",),
+    **names.conv_norm("gcn/down", "gcn1.down.0", "gcn1.down.1"),
+    **names.ctrgcn_tcn("tcn1"),
     "tcn/short/conv/bias": ("tcn1.branches.0.3.bias:map",),
-    "tcn/short/bn": ("tcn1.branches.0.3.bn",),
-    "tcn/long/conv": ("tcn1.branches.1.3.conv",),
     "tcn/long/conv/bias": ("tcn1.branches.1.3.bias:map",),
-    "tcn/long/bn": ("tcn1.branches.1.3.bn",),
-    "tcn/peak": ("tcn1.branches.2.4",),
-    "tcn/direct/conv": ("tcn1.branches.3.0",),
-    "tcn/direct/bn": ("tcn1.branches.3.1",),
-    "residual/conv": ("residual.conv",),
-    "residual/bn": ("residual.bn",),
 }
 # one tensor a level of the hierarchy, or one a level and subset
 _LEVEL = {"gcn/open/conv": "conv_down.{}.0", "gcn/open/bn": "conv_down.{}.1"}
@@ -45,25 +36,18 @@ def levels(flat) -> int:
     return 4 * sizes[opened] // sizes[opened.replace("/open", "")] if opened else 0
 
 
-def official(num_levels: int, path: str) -> tuple[str, ...] | None:
+def official(num_levels: int, path: str) -> names.Names:
     """Tensors or modules of the authors' code for one of our paths."""
-    block = re.fullmatch(r"backbone/block(\d+)/(.*)", path)
-    if not block:
-        return {"backbone/data_bn/bn": ("data_bn",), "head": ("fc:linear",)}.get(path)
-    prefix, path = f"l{block[1]}.", block[2]
-    if path in _LEVEL:
-        return tuple(f"{prefix}gcn1.{_LEVEL[path].format(level)}" for level in range(num_levels))
-    if path in _CONVS:
-        return tuple(
-            _conv(prefix, level, name, last=level == num_levels - 1)
-            for level in range(num_levels)
-            for name in _CONVS[path]
-        )
-    names = _BLOCK.get(path)
-    return names and tuple(prefix + name for name in names)
+    return names.official(path, _BLOCK | _levels(num_levels))
 
 
-def _conv(prefix, level, name, last):
-    # the last level also stands under the name of the loop variable that built it
-    copy = f"={prefix}gcn1.conv_d.{name}" if last else ""
-    return f"{prefix}gcn1.conv.{level}.{name}{copy}"
+@functools.cache
+def _levels(count):
+    """What stands in a block once a level; the last one's modules stand there twice, also under the
+    name of the loop variable that built them."""
+    table = {ours: names.several(f"gcn1.{theirs}", range(count)) for ours, theirs in _LEVEL.items()}
+    for ours, parts in _CONVS.items():
+        every = [f"gcn1.conv.{level}.{part}" for level in range(count) for part in parts]
+        last = [f"{name}=gcn1.conv_d.{part}" for name, part in zip(every[-len(parts) :], parts)]
+        table[ours] = (*every[: -len(parts)], *last)
+    return table

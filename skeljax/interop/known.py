@@ -25,35 +25,34 @@ class Known:
     """A family of public checkpoints.
 
     Attributes:
-      family: one of FAMILIES, whose names they are.
-      backbone: one of BACKBONES.
-      practice: how these code bases feed their networks: ``ctrgcn``, ``pyskl``, ``contrastive``.
-      sign: a tensor that is there.
-      absent: a tensor that is not there, where `sign` alone does not tell.
+      family: one of FAMILIES, and of BACKBONES.
+      practice: how these code bases feed their networks, see `settings.PRACTICES`.
       head: the weight (K, D) of the classifier.
       blocks: names of a tensor (D,) of every block; the group is the block's number.
       joints: a tensor whose last axis is V.
+      sign: a tensor that is there.
+      absent: a tensor that is not there, where `sign` alone does not tell.
       coordinates: the weight (D, C, ...) that sees the coordinates; empty for C = 3.
       normed: a tensor as long as the channels that reach the data norm; empty for C.
       shared: whether the bodies share the statistics of the data norm, so that M does not show.
-      graph: constant tensor (K, V, V) that the backbone's argument `graph` and the layout give.
+      graph: whether the tensor `joints` is a constant (K, V, V) that the backbone's argument
+        `graph` and the layout give.
       own_last: whether the last block has a width of its own (`last_width`).
       arguments: further arguments of the backbone that the tensors tell.
       asks: arguments that they do not tell and that nobody may guess.
     """
 
     family: str
-    backbone: str
     practice: str
+    head: str
+    blocks: str
+    joints: str
     sign: str
     absent: str = ""
-    head: str = "fc.weight"
-    blocks: str = ""
-    joints: str = ""
     coordinates: str = ""
     normed: str = ""
     shared: bool = False
-    graph: str = ""
+    graph: bool = False
     own_last: bool = False
     arguments: Callable[[State], dict] = lambda state: {}
     asks: tuple[str, ...] = ()
@@ -95,111 +94,72 @@ def _dgstgcn(state: State) -> dict:
     return {"subsets": subsets, "ratio": opened / subsets / state[unit + "bn.weight"].size}
 
 
-def _protogcn(state: State) -> dict:
-    return _dgstgcn(state) | {"prototypes": len(state["backbone.prn.query_matrix.weight"])}
+def _official(family, coordinates, *, sign="", **more) -> Known:
+    """A family of CTR-GCN's line; `coordinates` in the first block's spatial unit, is its sign."""
+    first = "l1.gcn1."
+    return Known(
+        family, "ctrgcn", "fc.weight", r"l(\d+)\.gcn1\.bn\.weight", first + "PA",
+        sign or first + coordinates, coordinates=first + coordinates, **more,
+    )  # fmt: skip
 
 
-_OFFICIAL = dict(practice="ctrgcn", blocks=r"l(\d+)\.gcn1\.bn\.weight", joints="l1.gcn1.PA")
-_PYSKL = dict(
-    practice="pyskl",
-    head="cls_head.fc_cls.weight",
-    blocks=r"backbone\.gcn\.(\d+)\.gcn\.bn\.weight",
-    joints="backbone.gcn.0.gcn.A",
-)
+def _pyskl(
+    family, coordinates, *, sign="", blocks="gcn", unit="gcn", practice="pyskl", **more
+) -> Known:
+    """The same of PYSKL's code."""
+    first = f"backbone.{blocks}.0.{unit}."
+    return Known(
+        family, practice, "cls_head.fc_cls.weight",
+        rf"backbone\.{blocks}\.(\d+)\.{unit}\.bn\.weight", first + "A",
+        sign or first + coordinates, coordinates=first + coordinates, **more,
+    )  # fmt: skip
+
+
+def _stgcn(family, prefix, head) -> Known:
+    """The original ST-GCN and what has it inside."""
+    sign = prefix + "st_gcn_networks.0.gcn.conv.weight"
+    blocks = re.escape(prefix) + r"st_gcn_networks\.(\d+)\.tcn\.0\.weight"
+    return Known(
+        family, "contrastive", prefix + head, blocks, prefix + "A", sign, coordinates=sign,
+        shared=True, graph=True, own_last=True,
+    )  # fmt: skip
+
+
+_PROTOTYPES = "backbone.prn.query_matrix.weight"  # of ProtoGCN, which is a DG-STGCN
 
 KNOWN = (
-    Known(
-        "ctrgcn", "ctrgcn", **_OFFICIAL,
-        sign="l1.gcn1.convs.0.conv4.weight", absent="l1.gcn1.convs.0.conv_rf.g.weight",
-        coordinates="l1.gcn1.convs.0.conv3.weight",
+    _official(
+        "ctrgcn", "convs.0.conv3.weight", sign="l1.gcn1.convs.0.conv4.weight",
+        absent="l1.gcn1.convs.0.conv_rf.g.weight",
     ),
     Known(
-        "msg3d", "msg3d", "pyskl",
-        sign="backbone.sgcn1.0.mlp.layers.0.weight",
-        head="cls_head.fc_cls.weight",
-        blocks=r"backbone\.gcn3d(\d+)\.gcn3d\.0\.out_bn\.weight",
-        joints="backbone.sgcn1.0.A",
-        arguments=_msg3d,
+        "msg3d", "pyskl", "cls_head.fc_cls.weight",
+        r"backbone\.gcn3d(\d+)\.gcn3d\.0\.out_bn\.weight", "backbone.sgcn1.0.A",
+        "backbone.sgcn1.0.mlp.layers.0.weight", arguments=_msg3d,
     ),
+    _official("tcagcn", "convs.0.conv1.weight", sign="l1.gcn1.convs.0.conv_rf.g.weight"),
+    _official("aagcn", "conv_d.0.weight", sign="l1.gcn1.conv_sa.weight"),
+    _official("hdgcn", "conv_down.0.0.weight", asks=("centre_of_mass",)),
     Known(
-        "tcagcn", "tcagcn", **_OFFICIAL,
-        sign="l1.gcn1.convs.0.conv_rf.g.weight", coordinates="l1.gcn1.convs.0.conv1.weight",
-    ),
-    Known(
-        "aagcn", "aagcn", **_OFFICIAL,
-        sign="l1.gcn1.conv_sa.weight", coordinates="l1.gcn1.conv_d.0.weight",
-    ),
-    Known(
-        "hdgcn", "hdgcn", **_OFFICIAL, asks=("centre_of_mass",),
-        sign="l1.gcn1.conv_down.0.0.weight", coordinates="l1.gcn1.conv_down.0.0.weight",
-    ),
-    Known(
-        "infogcn", "infogcn", "ctrgcn",
-        sign="l1.agcn.shared_topology",
-        head="decoder.weight",
-        blocks=r"l(\d+)\.agcn\.bn\.weight",
-        joints="l1.agcn.shared_topology",
-        coordinates="to_joint_embedding.weight",
-        normed="to_joint_embedding.weight",
+        "infogcn", "ctrgcn", "decoder.weight", r"l(\d+)\.agcn\.bn\.weight",
+        "l1.agcn.shared_topology", "l1.agcn.shared_topology",
+        coordinates="to_joint_embedding.weight", normed="to_joint_embedding.weight",
         arguments=lambda state: {"heads": len(state["l1.agcn.shared_topology"])},
     ),
-    Known(
-        "dgstgcn", "dgstgcn", **_PYSKL,
-        sign="backbone.gcn.0.gcn.post.weight", absent="backbone.prn.query_matrix.weight",
-        coordinates="backbone.gcn.0.gcn.pre.0.weight", shared=True, arguments=_dgstgcn,
+    _pyskl(
+        "dgstgcn", "pre.0.weight", absent=_PROTOTYPES, practice="pyskl_unturned", shared=True,
+        arguments=_dgstgcn,
     ),
-    Known(
-        "protogcn", "protogcn", **_PYSKL,
-        sign="backbone.prn.query_matrix.weight",
-        coordinates="backbone.gcn.0.gcn.pre.0.weight", shared=True, arguments=_protogcn,
+    _pyskl(
+        "protogcn", "pre.0.weight", sign=_PROTOTYPES, practice="pyskl_unturned", shared=True,
+        arguments=lambda state: _dgstgcn(state) | {"prototypes": len(state[_PROTOTYPES])},
     ),
-    Known(
-        "aagcn_pyskl", "aagcn_pyskl", **_PYSKL,
-        sign="backbone.gcn.0.gcn.conv_sa.weight", coordinates="backbone.gcn.0.gcn.conv_d.0.weight",
-    ),
-    Known(
-        "ctrgcn_pyskl", "ctrgcn_pyskl", "pyskl",
-        sign="backbone.net.0.gcn1.convs.0.conv4.weight",
-        head="cls_head.fc_cls.weight",
-        blocks=r"backbone\.net\.(\d+)\.gcn1\.bn\.weight",
-        joints="backbone.net.0.gcn1.A",
-        coordinates="backbone.net.0.gcn1.convs.0.conv3.weight",
-    ),
-    Known(
-        "stgcn", "stgcn", **_PYSKL,
-        sign="backbone.gcn.0.gcn.conv.weight",
-        coordinates="backbone.gcn.0.gcn.conv.weight",
-        shared=True,
-        graph="backbone.gcn.0.gcn.A",
-        arguments=_pyskl_stgcn,
-    ),
-    Known(
-        "stgcn_contrastive", "stgcn_contrastive", "contrastive",
-        sign="encoder_q.st_gcn_networks.0.gcn.conv.weight",
-        head="encoder_q.fc.weight",
-        blocks=r"encoder_q\.st_gcn_networks\.(\d+)\.tcn\.0\.weight",
-        joints="encoder_q.A",
-        coordinates="encoder_q.st_gcn_networks.0.gcn.conv.weight",
-        shared=True,
-        graph="encoder_q.A",
-        own_last=True,
-    ),
-    Known(
-        "stgcn_original", "stgcn_original", "contrastive",
-        sign="st_gcn_networks.0.gcn.conv.weight",
-        head="fcn.weight",
-        blocks=r"st_gcn_networks\.(\d+)\.tcn\.0\.weight",
-        joints="A",
-        coordinates="st_gcn_networks.0.gcn.conv.weight",
-        shared=True,
-        graph="A",
-        own_last=True,
-    ),
-    Known(
-        "stgcn_frhead", "stgcn_frhead", **_OFFICIAL,
-        sign="l1.gcn1.conv_d.0.weight", absent="l1.gcn1.conv_a.0.weight",
-        coordinates="l1.gcn1.conv_d.0.weight",
-    ),
+    _pyskl("aagcn_pyskl", "conv_d.0.weight", sign="backbone.gcn.0.gcn.conv_sa.weight"),
+    _pyskl("ctrgcn_pyskl", "convs.0.conv3.weight", blocks="net", unit="gcn1"),
+    _pyskl("stgcn", "conv.weight", shared=True, graph=True, arguments=_pyskl_stgcn),
+    _stgcn("stgcn_contrastive", "encoder_q.", "fc.weight"),
+    _stgcn("stgcn_original", "", "fcn.weight"),
+    _official("stgcn_frhead", "conv_d.0.weight", absent="l1.gcn1.conv_a.0.weight"),
 )  # fmt: skip
 
 
@@ -261,7 +221,7 @@ def recognise(tensors: State, *, family: str = "", stream: str = "", where=None)
     arguments = _stages(known, state) | known.arguments(state)
     C = state[known.coordinates].shape[1] if known.coordinates else 3
     if arguments.get("order") == "post":  # it sees the coordinates once for every subset
-        C //= len(state[known.graph])
+        C //= len(state[known.joints])
     norm = next(value for name, value in state.items() if name.endswith("data_bn.weight"))
     normed = len(state[known.normed]) if known.normed else C
     bodies = norm.size // (V * normed)
@@ -291,8 +251,6 @@ def _encoder(name: str, stream: str) -> str:
 
 def _stages(known: Known, state: State) -> dict:
     """Width, depth and the blocks that double the width, from the widths of all blocks."""
-    if not known.blocks:
-        return {}
     widths = {}
     for name, value in state.items():
         if match := re.fullmatch(known.blocks, name):
@@ -313,9 +271,9 @@ def graph_of(found: Checkpoint, layout: Layout) -> dict:
     Raises:
       ConfigError: no graph of this layout is that of the checkpoint.
     """
-    there = found.state.get(found.known.graph)
-    if there is None:
+    if not found.known.graph:
         return {}
+    there = found.state[found.known.joints]
     if found.arguments.get("topology") == "free":
         return {"graph": "direction"}
     for name, make in GRAPHS.items():

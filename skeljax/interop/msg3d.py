@@ -4,39 +4,34 @@ from __future__ import annotations
 
 import re
 
+from skeljax.interop import names
+
 _TCN = {
-    "open/conv": tuple(f"branches.{k}.0" for k in range(5)),
-    "open/bn": tuple(f"branches.{k}.1" for k in range(5)),
+    "open/conv": names.several("branches.{}.0", range(5)),
+    "open/bn": names.several("branches.{}.1", range(5)),
     "peak": ("branches.4.4",),
-    "direct/conv": ("branches.5.0",),
-    "direct/bn": ("branches.5.1",),
-    "residual/conv": ("residual.conv",),
-    "residual/bn": ("residual.bn",),
+    **names.conv_norm("direct", "branches.5.0", "branches.5.1"),
+    **names.conv_norm("residual", "residual.conv", "residual.bn"),
 }
-_TCN |= {
-    f"dilated{k + 1}/{part}": (f"branches.{k}.3.{part}",)
-    for k in range(4)
-    for part in ("conv", "bn")
-}
-_GCN = {"graph/offset": "PA", "graph/conv": "mlp.layers.0", "bn": "mlp.layers.1"}
-_WINDOW = {"out": "out_conv:conv3d", "bn": "out_bn"}
-_WINDOW |= {f"gcn/{ours}": f"gcn3d.1.{theirs}" for ours, theirs in _GCN.items()}
+for _k in range(4):
+    _TCN |= names.conv_norm(f"dilated{_k + 1}", f"branches.{_k}.3.conv", f"branches.{_k}.3.bn")
+_GCN = {"graph/offset": ("PA",), "graph/conv": ("mlp.layers.0",), "bn": ("mlp.layers.1",)}
+_WINDOW = {"out": ("out_conv:conv3d",), "bn": ("out_bn",)}
+_WINDOW |= {f"gcn/{ours}": (f"gcn3d.1.{theirs}",) for ours, (theirs,) in _GCN.items()}
 
 
-def pyskl(path: str, windows: tuple[int, ...] = (3, 5)) -> tuple[str, ...] | None:
+def pyskl(path: str, windows: tuple[int, ...] = (3, 5)) -> names.Names:
     """Tensors or modules of PYSKL's and BRL's code for one of our paths; `windows` of the model."""
     unit = re.fullmatch(r"backbone/stage(\d+)/(gcn|tcn|window)(\d*)/(.*)", path)
     if not unit:
-        names = {"backbone/data_bn/bn": ("backbone.data_bn",), "head": ("cls_head.fc_cls:linear",)}
-        return names.get(path)
+        return names.PYSKL.get(path)
     stage, kind, number, rest = unit.groups()
     if kind == "tcn":  # two in the spatial path, one after both
         prefix = f"tcn{stage}." if number == "3" else f"sgcn{stage}.{number}."
-        names = _TCN.get(rest)
+        found = _TCN.get(rest)
     elif kind == "gcn":
-        prefix, names = f"sgcn{stage}.0.", _GCN.get(rest)
+        prefix, found = f"sgcn{stage}.0.", _GCN.get(rest)
     else:
         prefix = f"gcn3d{stage}.gcn3d.{windows.index(int(number))}."
-        names = _WINDOW.get(rest)
-    names = (names,) if isinstance(names, str) else names
-    return names and tuple(f"backbone.{prefix}{name}" for name in names)
+        found = _WINDOW.get(rest)
+    return found and tuple(f"backbone.{prefix}{name}" for name in found)

@@ -12,8 +12,9 @@ of its module; the rest follows from the leaf:
     mean, var (D,)               running_mean, running_var (D,)
     alpha ()                     alpha (1,)
 
-A name may end in ``:linear`` or ``:conv1d``, the kind of a module's weight, or, where it names a
-tensor itself, in ``:map`` (D,) -> (1, D, 1, 1); ``a=b`` names a tensor that stands there twice.
+A name may end in ``:linear``, ``:conv1d`` or ``:conv3d``, the kind of a module's weight, or, where
+it names a tensor itself, in ``:map`` (D,) -> (1, D, 1, 1); ``a=b`` names a tensor that stands there
+twice.
 
 From a checkpoint to a prediction:
 

@@ -36,7 +36,17 @@ PRACTICES = {
         0: ("", "unit", "contrastive", {"frames": 50}),
     },
 }
-_CLEANED = {"ctrgcn": "", "pyskl": "_pyskl", "contrastive": "_listed"}  # endings of NTU configs
+# DG-STGCN and ProtoGCN saw skeletons that are not turned upright
+PRACTICES["pyskl_unturned"] = PRACTICES["pyskl"] | {
+    25: ("ntu25_pyskl", "prenorm3d_unturned", "pyskl", {})
+}
+# endings of NTU configs
+_CLEANED = {
+    "ctrgcn": "",
+    "pyskl": "_pyskl",
+    "pyskl_unturned": "_pyskl",
+    "contrastive": "_listed",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,11 +112,11 @@ def settings(found: Checkpoint, given: Given, source) -> tuple[ConfigDict, Facts
         if f"model.{argument}" not in given.fields:
             raise ConfigError(
                 f"the tensors do not tell {argument}", where=source,
-                do=f"--set model.{argument}=..., see docs/config.md, {found.known.backbone}",
+                do=f"--set model.{argument}=..., see docs/config.md, {found.known.family}",
             )  # fmt: skip
     model = {k[6:]: v for k, v in given.fields.items() if k.startswith("model.")}
     model = found.arguments | graph | model
-    presets.use_model(config, found.known.backbone, **model)
+    presets.use_model(config, found.known.family, **model)
     presets.use_method(config, "supervised")
     for field, value in given.fields.items():
         _set(config, field, value)

@@ -3,84 +3,46 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
-_UNIT = {
-    "gcn/bn": ("gcn.bn",),
-    "gcn/down/conv": ("gcn.down.0",),
-    "gcn/down/bn": ("gcn.down.1",),
+from skeljax.interop import names
+
+_PYSKL = {
     "gcn/graph/conv": ("gcn.conv",),
     "gcn/graph/adjacency": ("gcn.A",),
     "gcn/graph/importance": ("gcn.PA",),
     "gcn/graph/offset": ("gcn.PA",),
-    "tcn/conv": ("tcn.conv",),
-    "tcn/bn": ("tcn.bn",),
-    "residual/conv": ("residual.conv",),
-    "residual/bn": ("residual.bn",),
-}
-_MULTI_SCALE = {
-    "tcn/open_first/conv": ("tcn.branches.0.0",),
-    "tcn/open_first/bn": ("tcn.branches.0.1",),
-    "tcn/open/conv": tuple(f"tcn.branches.{k}.0" for k in range(1, 5)),
-    "tcn/open/bn": tuple(f"tcn.branches.{k}.1" for k in range(1, 5)),
-    "tcn/dilated1": ("tcn.branches.0.3.conv",),
-    "tcn/dilated2": ("tcn.branches.1.3.conv",),
-    "tcn/dilated3": ("tcn.branches.2.3.conv",),
-    "tcn/dilated4": ("tcn.branches.3.3.conv",),
-    "tcn/direct": ("tcn.branches.5",),
-    "tcn/join": ("tcn.transform.0",),
-    "tcn/mix/conv": ("tcn.transform.2",),
-    "tcn/mix/bn": ("tcn.bn",),
+    "gcn/bn": ("gcn.bn",),
+    **names.conv_norm("gcn/down", "gcn.down.0", "gcn.down.1"),
+    **names.conv_norm("tcn", "tcn.conv", "tcn.bn"),
+    **names.six_branches("dilated", "join"),  # of ST-GCN++
 }
 _ORIGINAL = {
     "gcn/graph/conv": ("gcn.conv",),
     "gcn/bn": ("tcn.0",),
-    "tcn/conv": ("tcn.2",),
-    "tcn/bn": ("tcn.3",),
-    "residual/conv": ("residual.0",),
-    "residual/bn": ("residual.1",),
+    **names.conv_norm("tcn", "tcn.2", "tcn.3"),
+    **names.conv_norm("residual", "residual.0", "residual.1"),
 }
 _FRHEAD = {
     "gcn/graph/adjacency": ("gcn1.PA",),
-    "gcn/graph/conv": tuple(f"gcn1.conv_d.{k}" for k in range(3)),
+    "gcn/graph/conv": names.several("gcn1.conv_d.{}", range(3)),
     "gcn/bn": ("gcn1.bn",),
-    "gcn/down/conv": ("gcn1.down.0",),
-    "gcn/down/bn": ("gcn1.down.1",),
-    "tcn/conv": ("tcn1.conv",),
-    "tcn/bn": ("tcn1.bn",),
-    "residual/conv": ("residual.conv",),
-    "residual/bn": ("residual.bn",),
+    **names.conv_norm("gcn/down", "gcn1.down.0", "gcn1.down.1"),
+    **names.conv_norm("tcn", "tcn1.conv", "tcn1.bn"),
+    **names.conv_norm("residual", "residual.conv", "residual.bn"),
 }
 
-
-def pyskl(path: str) -> tuple[str, ...] | None:
-    """Tensors or modules of PYSKL's and BRL's ST-GCN and ST-GCN++ for one of our paths."""
-    if block := re.fullmatch(r"backbone/block(\d+)/(.*)", path):
-        names = (_UNIT | _MULTI_SCALE).get(block[2])
-        return names and tuple(f"backbone.gcn.{int(block[1]) - 1}.{name}" for name in names)
-    names = {"backbone/data_bn/bn": ("backbone.data_bn",), "head": ("cls_head.fc_cls:linear",)}
-    return names.get(path)
+pyskl = partial(names.pyskl, block=_PYSKL)  # ST-GCN and ST-GCN++
+frhead = partial(names.official, block=_FRHEAD)  # the variant shipped with FR-Head
 
 
-def original(path: str, prefix: str = "", head: str = "fcn") -> tuple[str, ...] | None:
-    """The same for the authors' code; its head is a 1x1 convolution."""
-    if block := re.fullmatch(r"backbone/block(\d+)/(.*)", path):
-        number = int(block[1]) - 1
-        if block[2] == "gcn/graph/importance":
-            return (f"{prefix}edge_importance.{number}",)
-        names = _ORIGINAL.get(block[2])
-        return names and tuple(f"{prefix}st_gcn_networks.{number}.{name}" for name in names)
-    names = {"backbone/data_bn/bn": "data_bn", "head": head}
-    return (prefix + names[path],) if path in names else None
+def original(path: str, prefix: str = "", head: str = "fcn") -> names.Names:
+    """Tensors or modules of the authors' code; its head is a 1x1 convolution."""
+    if importance := re.fullmatch(r"backbone/block(\d+)/gcn/graph/importance", path):
+        return (f"{prefix}edge_importance.{int(importance[1]) - 1}",)
+    outside = {"backbone/data_bn/bn": (f"{prefix}data_bn",), "head": (prefix + head,)}
+    return names.find(path, _ORIGINAL, outside, prefix + "st_gcn_networks.{}.", first=0)
 
 
-def contrastive(path: str) -> tuple[str, ...] | None:
-    """The same for the query encoder of CrosSCLR, AimCLR, SkeleMixCLR."""
-    return original(path, "encoder_q.", "fc:linear")
-
-
-def frhead(path: str) -> tuple[str, ...] | None:
-    """The same for the variant shipped with FR-Head."""
-    if block := re.fullmatch(r"backbone/block(\d+)/(.*)", path):
-        names = _FRHEAD.get(block[2])
-        return names and tuple(f"l{block[1]}.{name}" for name in names)
-    return {"backbone/data_bn/bn": ("data_bn",), "head": ("fc:linear",)}.get(path)
+# the query encoder of CrosSCLR, AimCLR, SkeleMixCLR
+contrastive = partial(original, prefix="encoder_q.", head="fc:linear")

@@ -16,7 +16,8 @@ from skeljax.errors import ConfigError, choose
 from skeljax.layouts import Layout
 from skeljax.losses.language import contrast, unit
 from skeljax.methods.supervised import Supervised
-from skeljax.models.layers import Features, at_least_float32, kaiming_out, torch_uniform
+from skeljax.models import Features
+from skeljax.models.layers import at_least_float32, kaiming_out, torch_uniform
 from skeljax.text import actions
 from skeljax.text.encoders import cached_features, fingerprint, make_encoder
 

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 from skeljax.errors import ConfigError, choose
 from skeljax.losses import contrastive as losses
 from skeljax.methods.base import Facts
-from skeljax.models.layers import BatchNorm, Features, at_least_float32
+from skeljax.models import Features
+from skeljax.models.layers import BatchNorm, at_least_float32
 
 STD = 0.02  # of the initial weights of the whole contrastive family
 

@@ -3,13 +3,12 @@
 from functools import partial
 
 from skeljax.models.aagcn import AAGCN
+from skeljax.models.backbone import Features
 from skeljax.models.ctrgcn import CTRGCN
 from skeljax.models.dgstgcn import DGSTGCN
 from skeljax.models.hdgcn import HDGCN
 from skeljax.models.infogcn import InfoGCN
-from skeljax.models.layers import Features
 from skeljax.models.msg3d import MSG3D
-from skeljax.models.protogcn import ProtoGCN
 from skeljax.models.stgcn import STGCN
 from skeljax.models.tcagcn import TCAGCN
 
@@ -32,7 +31,7 @@ BACKBONES = {
     "dgstgcn": DGSTGCN,
     "infogcn": InfoGCN,
     "hdgcn": HDGCN,
-    "protogcn": ProtoGCN,
+    "protogcn": partial(DGSTGCN, width=96, prototypes=400),
     "stgcn": STGCN,
     "stgcnpp": partial(STGCN, **STGCNPP),
     "stgcn_original": partial(STGCN, **ORIGINAL),

@@ -10,20 +10,16 @@ import jax.numpy as jnp
 
 from skeljax.layouts import Layout
 from skeljax.models import graphs
+from skeljax.models.backbone import Backbone, Block
 from skeljax.models.layers import (
     BatchNorm,
     Conv,
     ConvNorm,
-    DataNorm,
-    Features,
     aggregate,
-    check_input,
-    features,
     kaiming_out,
     pointwise,
-    to_bodies,
+    shortcut,
 )
-from skeljax.models.stgcn import Block
 
 SUBSETS = 3  # self, inward, outward
 
@@ -115,52 +111,22 @@ class GCN(nn.Module):
         """(C, B, T, V) -> (D, B, T, V)."""
         y = AdaptiveGraphConv(self.features, self.layout, name="graph")(x)
         y = BatchNorm(axis=0, scale_init=nn.initializers.constant(1e-6), name="bn")(y, train=train)
-        if x.shape[0] != self.features:
-            x = ConvNorm(self.features, name="down")(x, train=train)
+        x = shortcut(x, self.features, name="down", train=train)
         return Attention(name="attention")(nn.relu(x + y))
 
 
-class AAGCN(nn.Module):
+class AAGCN(Backbone):
     """AAGCN backbone.
 
     The authors' own, FR-Head's and PYSKL's compute the same; only initial values differ.
 
-    Attributes:
-      layout: of the joints; V and the graph follow from it.
-      num_person: M bodies a clip.
-      dtype: of activations and products; float32 or bfloat16.
-      width: D of the first block.
-      depth: number of blocks.
-      grow: blocks, counted from 1, that double D and halve the frames.
+    Attributes (and those of `Backbone`):
       pyskl: leave the residual convolutions at PyTorch's initial values, as PYSKL does.
     """
 
-    layout: Layout
-    num_person: int
-    dtype: jnp.dtype = jnp.float32
-    width: int = 64
-    depth: int = 10
-    grow: tuple[int, ...] = (5, 8)
     pyskl: bool = False
 
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> Features:
-        """(N, M, T, V, C) -> Features; taps are the outputs of all blocks, in order.
-
-        Raises:
-          ConfigError: M or V is not what the model was built for.
-        """
-        check_input(x, self.layout, self.num_person)
-        gcn = partial(GCN, layout=self.layout)
-        tcn = partial(ConvNorm, kernel_size=9)
-        wide = jnp.promote_types(self.dtype, jnp.float32)  # metres do not fit bfloat16
-        x = DataNorm("MVC", name="data_bn")(x.astype(wide), train=train)
-        x = to_bodies(x).astype(self.dtype)
-        width, outputs = self.width, []
+    def block(self, number: int, features: int, stride: int) -> Block:
+        gcn, tcn = partial(GCN, layout=self.layout), partial(ConvNorm, kernel_size=9)
         initial = "torch" if self.pyskl else "kaiming"
-        for i in range(1, self.depth + 1):
-            grow = i in self.grow
-            width *= 1 + grow
-            x = Block(width, gcn, tcn, initial, 1 + grow, i > 1, name=f"block{i}")(x, train=train)
-            outputs.append(x)
-        return features(outputs, self.num_person)
+        return Block(features, gcn, tcn, initial, stride, number > 1, name=f"block{number}")

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from skeljax.layouts import Layout
 from skeljax.models import graphs
+from skeljax.models.backbone import Backbone, Block
 from skeljax.models.layers import (
     BatchNorm,
     Conv,
     ConvNorm,
-    DataNorm,
-    Features,
     aggregate,
     around_one,
-    check_input,
-    features,
     kaiming_out,
     max_pool,
     pointwise,
-    to_bodies,
+    shortcut,
     torch_default,
 )
 
@@ -103,9 +102,7 @@ class GCN(nn.Module):
         """(C, B, T, V) -> (D, B, T, V)."""
         y = CTRGC(self.features, self.layout, self.columns_out, name="ctrgc")(x)
         y = BatchNorm(axis=0, scale_init=nn.initializers.constant(1e-6), name="bn")(y, train=train)
-        if x.shape[0] != self.features:
-            x = ConvNorm(self.features, name="down")(x, train=train)
-        return nn.relu(x + y)
+        return nn.relu(shortcut(x, self.features, name="down", train=train) + y)
 
 
 class TCN(nn.Module):
@@ -114,11 +111,13 @@ class TCN(nn.Module):
     Attributes:
       features: D.
       stride: over time.
+      activate: whether a ReLU follows (PYSKL, InfoGCN).
       torch_init: start from PyTorch's initial values (InfoGCN), not from kaiming and scales near 1.
     """
 
     features: int
     stride: int = 1
+    activate: bool = False
     torch_init: bool = False
 
     @nn.compact
@@ -143,43 +142,11 @@ class TCN(nn.Module):
             BatchNorm(axis=0, **scale, name="peak")(max_pool(peak, self.stride), train=train),
             ConvNorm(width, **direct, name="direct")(x, train=train),
         ]
-        return jnp.concatenate(branches)
+        y = jnp.concatenate(branches)
+        return nn.relu(y) if self.activate else y
 
 
-class Block(nn.Module):
-    """ReLU(TCN(GCN(x)) + residual).
-
-    Attributes:
-      features: D.
-      layout: of the joints.
-      stride: over time.
-      residual: whether there is one; the first block has none.
-      pyskl: PYSKL's flavour, see `CTRGCN`.
-    """
-
-    features: int
-    layout: Layout
-    stride: int = 1
-    residual: bool = True
-    pyskl: bool = False
-
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
-        y = GCN(self.features, self.layout, self.pyskl, name="gcn")(x, train=train)
-        y = TCN(self.features, self.stride, name="tcn")(y, train=train)
-        if self.pyskl:
-            y = nn.relu(y)
-        if not self.residual:
-            return nn.relu(y)
-        if x.shape[0] == self.features and self.stride == 1:
-            return nn.relu(x + y)
-        init = torch_default(x.shape[0]) if self.pyskl else {}
-        shortcut = ConvNorm(self.features, stride=self.stride, **init, name="residual")
-        return nn.relu(shortcut(x, train=train) + y)
-
-
-class CTRGCN(nn.Module):
+class CTRGCN(Backbone):
     """CTR-GCN backbone.
 
     Published numbers and checkpoints exist for two flavours that differ in small things: the
@@ -188,40 +155,14 @@ class CTRGCN(nn.Module):
     residual convolutions at PyTorch's initial values. Each has its graph: layouts ``ntu25`` and
     ``ntu25_pyskl``.
 
-    Attributes:
-      layout: of the joints; V and the graph follow from it.
-      num_person: M bodies a clip.
-      dtype: of activations and products; float32 or bfloat16.
-      width: D of the first block.
-      depth: number of blocks.
-      grow: blocks, counted from 1, that double D and halve the frames.
+    Attributes (and those of `Backbone`):
       pyskl: PYSKL's flavour.
     """
 
-    layout: Layout
-    num_person: int
-    dtype: jnp.dtype = jnp.float32
-    width: int = 64
-    depth: int = 10
-    grow: tuple[int, ...] = (5, 8)
     pyskl: bool = False
 
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> Features:
-        """(N, M, T, V, C) -> Features; taps are the outputs of all blocks, in order.
-
-        Raises:
-          ConfigError: M or V is not what the model was built for.
-        """
-        check_input(x, self.layout, self.num_person)
-        wide = jnp.promote_types(self.dtype, jnp.float32)  # metres do not fit bfloat16
-        x = DataNorm("MVC", name="data_bn")(x.astype(wide), train=train)
-        x = to_bodies(x).astype(self.dtype)
-        width, outputs = self.width, []
-        for i in range(1, self.depth + 1):
-            grow = i in self.grow
-            width *= 1 + grow
-            block = Block(width, self.layout, 1 + grow, i > 1, self.pyskl, name=f"block{i}")
-            x = block(x, train=train)
-            outputs.append(x)
-        return features(outputs, self.num_person)
+    def block(self, number: int, features: int, stride: int) -> Block:
+        gcn = partial(GCN, layout=self.layout, columns_out=self.pyskl)
+        tcn = partial(TCN, activate=self.pyskl)
+        initial = "torch" if self.pyskl else "kaiming"
+        return Block(features, gcn, tcn, initial, stride, number > 1, name=f"block{number}")

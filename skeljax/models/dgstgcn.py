@@ -9,22 +9,20 @@ import jax
 import jax.numpy as jnp
 
 from skeljax.errors import choose
-from skeljax.layouts import Layout
+from skeljax.models.backbone import Backbone, Features, to_features
 from skeljax.models.layers import (
     BatchNorm,
     Conv,
     ConvNorm,
     DataNorm,
-    Features,
     Initializer,
     aggregate,
     at_least_float32,
-    check_input,
-    features,
-    max_pool,
-    to_bodies,
+    shortcut,
     torch_default,
 )
+from skeljax.models.protogcn import rebuild
+from skeljax.models.stgcn import six_branches
 
 GRAPH_MEAN, GRAPH_STD = 0.04, 0.02  # of the initial graph
 KINECT_JOINTS = 25  # the published temporal unit keeps so many coefficients, however few act
@@ -98,8 +96,7 @@ class GCN(nn.Module):
         topology = (graph.astype(x.dtype)[:, None, None] + added).reshape(width, *size[2:])
         y = aggregate(value.reshape(width, bodies, -1, joints), topology).reshape(value.shape)
         y = ConvNorm(self.features, **torch_default(width), name="post")(y, train=train)
-        if channels != self.features:
-            x = ConvNorm(self.features, **default, name="down")(x, train=train)
+        x = shortcut(x, self.features, name="down", train=train, **default)
         return nn.relu(x + y), added.reshape(width, *size[2:])
 
 
@@ -117,29 +114,15 @@ class TCN(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(D, B, T, V) -> (D, B, ceil(T / stride), V)."""
-        channels, joints = x.shape[0], x.shape[3]
+        joints = x.shape[3]
         x = jnp.concatenate([x, x.mean(3, keepdims=True)], 3)
-        narrow = self.features // 6
-        wide, default = self.features - 5 * narrow, torch_default(channels)
-        first = ConvNorm(wide, **default, name="open_first")(x, train=train)
-        others = ConvNorm(4 * narrow, **default, name="open")(x, train=train)
-        *opened, peak = nn.relu(first), *jnp.split(nn.relu(others), 4)
-        branches = [
-            Conv(
-                len(h), 3, self.stride, dilation, **torch_default(3 * len(h)), name=f"d{dilation}"
-            )(h)
-            for dilation, h in enumerate(opened, start=1)
-        ]
-        branches += [
-            max_pool(peak, self.stride),
-            Conv(narrow, stride=self.stride, **default, name="direct")(x),
-        ]
-        y = jnp.concatenate(branches)
+        y = six_branches(x, self.features, self.stride, train=train, dilated="d")
         coefficients = (max(joints, KINECT_JOINTS),)
         share = self.param("add_coeff", nn.initializers.zeros, coefficients)[:joints]
         y = y[..., :joints] + y[..., joints:] * share.astype(x.dtype)
         y = nn.relu(BatchNorm(axis=0, name="mixed")(y, train=train))
-        return ConvNorm(self.features, **default, name="mix")(y, train=train)
+        mix = ConvNorm(self.features, **torch_default(self.features), name="mix")
+        return mix(y, train=train)
 
 
 class Block(nn.Module):
@@ -162,57 +145,18 @@ class Block(nn.Module):
         """(C, B, T, V) -> (D, B, ceil(T / stride), V), and what the GCN added to its graph."""
         y, added = GCN(self.features, self.refine, name="gcn")(x, train=train)
         y = TCN(self.features, self.stride, name="tcn")(y, train=train)
-        if not self.residual:
-            return nn.relu(y), added
-        if x.shape[0] == self.features and self.stride == 1:
-            return nn.relu(x + y), added
-        default = torch_default(x.shape[0])
-        shortcut = ConvNorm(self.features, stride=self.stride, **default, name="residual")
-        return nn.relu(shortcut(x, train=train) + y), added
+        if self.residual:
+            y = shortcut(x, self.features, self.stride, train=train, **torch_default(len(x))) + y
+        return nn.relu(y), added
 
 
-def run_blocks(net: nn.Module, x: jax.Array, *, train: bool) -> tuple[list[jax.Array], jax.Array]:
-    """Outputs (C, B, T, V) of all blocks of `net`, and what the last one added to its graph.
-
-    To be called in the module's own `__call__`; its fields are those of `DGSTGCN`.
-    """
-    check_input(x, net.layout, net.num_person)
-    choose("channel_act", net.channel_act, [*_ACTIVATIONS, "none"])
-    choose("subset_act", net.subset_act, ["softmax", *_ACTIVATIONS, "none"])
-    wide = jnp.promote_types(net.dtype, jnp.float32)  # metres do not fit bfloat16
-    x = DataNorm(net.data_norm, name="data_bn")(x.astype(wide), train=train)
-    x = to_bodies(x).astype(net.dtype)
-    drawn = net.make_rng("params") if net.is_initializing() else None
-
-    def start(key, shape):  # the same draw for every block
-        return GRAPH_MEAN + GRAPH_STD * jax.random.normal(key if drawn is None else drawn, shape)
-
-    refine = Refinement(
-        net.subsets, net.ratio, net.channel_act, net.subset_act, net.subset_wise, net.per_frame,
-        start,
-    )  # fmt: skip
-    width, outputs = net.width, []
-    for i in range(1, net.depth + 1):
-        grow = i in net.grow
-        width *= 1 + grow
-        x, added = Block(width, refine, 1 + grow, i > 1, name=f"block{i}")(x, train=train)
-        outputs.append(x)
-    return outputs, added
-
-
-class DGSTGCN(nn.Module):
+class DGSTGCN(Backbone):
     """DG-STGCN backbone: no skeleton is given, every block learns its graphs.
 
     Defaults are PYSKL's configs. The gates of both refinements start at zero, so that a fresh model
-    has one static graph a subset.
+    has one static graph a subset. With `prototypes` it is ProtoGCN, see `protogcn.rebuild`.
 
-    Attributes:
-      layout: of the joints; V follows from it.
-      num_person: M bodies a clip.
-      dtype: of activations and products; float32 or bfloat16.
-      width: D of the first block.
-      depth: number of blocks.
-      grow: blocks, counted from 1, that double D and halve the frames.
+    Attributes (and those of `Backbone`):
       subsets: learned graphs a block, K.
       ratio: channels of a subset over D; 0 = 1 / K.
       channel_act: of the refinement by channel: tanh, sigmoid, relu, or none to go without.
@@ -221,14 +165,10 @@ class DGSTGCN(nn.Module):
       subset_wise: whether every subset has gates of its own.
       per_frame: whether the graphs are refined frame by frame, not from the mean over time.
       data_norm: statistics of the input: VC, persons share them, or MVC.
+      prototypes: of ProtoGCN: from how many the last block's graph is rebuilt; 0 = it is not.
+      prototype_dropout: rate of dropout on the rebuilt graph in training.
     """
 
-    layout: Layout
-    num_person: int
-    dtype: jnp.dtype = jnp.float32
-    width: int = 64
-    depth: int = 10
-    grow: tuple[int, ...] = (5, 8)
     subsets: int = 8
     ratio: float = 0.125
     channel_act: str = "tanh"
@@ -236,6 +176,8 @@ class DGSTGCN(nn.Module):
     subset_wise: bool = False
     per_frame: bool = False
     data_norm: str = "VC"
+    prototypes: int = 0
+    prototype_dropout: float = 0.1
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> Features:
@@ -244,5 +186,32 @@ class DGSTGCN(nn.Module):
         Raises:
           ConfigError: M or V is not what the model was built for, or an unknown activation.
         """
-        outputs, _ = run_blocks(self, x, train=train)
-        return features(outputs, self.num_person)
+        clips, refine = len(x), self.refinement()
+        x, outputs = self.enter(x, train=train), []
+        for number, features, stride in self.stages():
+            block = Block(features, refine, stride, number > 1, name=f"block{number}")
+            x, added = block(x, train=train)
+            outputs.append(x)
+        out = to_features(outputs, self.num_person)
+        if not self.prototypes:
+            return out
+        graph = rebuild(added, clips, self.prototypes, self.prototype_dropout, train=train)
+        return out._replace(graph=graph)
+
+    def norm(self) -> DataNorm:
+        return DataNorm(self.data_norm, name="data_bn")
+
+    def refinement(self) -> Refinement:
+        """What all blocks share."""
+        choose("channel_act", self.channel_act, [*_ACTIVATIONS, "none"])
+        choose("subset_act", self.subset_act, ["softmax", *_ACTIVATIONS, "none"])
+        drawn = self.make_rng("params") if self.is_initializing() else None
+
+        def start(key, shape):  # the same draw for every block
+            draw = jax.random.normal(key if drawn is None else drawn, shape)
+            return GRAPH_MEAN + GRAPH_STD * draw
+
+        return Refinement(
+            self.subsets, self.ratio, self.channel_act, self.subset_act, self.subset_wise,
+            self.per_frame, start,
+        )  # fmt: skip

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from skeljax.errors import ConfigError
-from skeljax.layouts import Layout
 from skeljax.models import graphs
+from skeljax.models.backbone import Backbone, Block
 from skeljax.models.ctrgcn import TCN
 from skeljax.models.layers import (
     BatchNorm,
     Conv,
     ConvNorm,
-    DataNorm,
-    Features,
     at_least_float32,
-    check_input,
-    features,
     kaiming_out,
-    to_bodies,
+    shortcut,
     torch_default,
 )
 
@@ -150,59 +148,18 @@ class HDGC(nn.Module):
         y = jnp.concatenate([y.sum(0), edge])
 
         norm = BatchNorm(axis=0, scale_init=nn.initializers.constant(1e-6), name="bn")
-        if x.shape[0] != self.features:
-            x = ConvNorm(self.features, name="down")(x, train=train)
+        x = shortcut(x, self.features, name="down", train=train)
         return nn.relu(norm(y, train=train) + x)
 
 
-class Block(nn.Module):
-    """ReLU(TCN(HDGC(x)) + residual).
-
-    Attributes:
-      features: D.
-      groups: joints by level of the hierarchy.
-      stride: over time.
-      first: whether it is the first block, without residual and weighted levels.
-    """
-
-    features: int
-    groups: Groups
-    stride: int = 1
-    first: bool = False
-
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
-        y = HDGC(self.features, self.groups, not self.first, name="gcn")(x, train=train)
-        y = TCN(self.features, self.stride, name="tcn")(y, train=train)
-        if self.first:
-            return nn.relu(y)
-        if x.shape[0] != self.features or self.stride != 1:
-            shortcut = ConvNorm(self.features, stride=self.stride, name="residual")
-            x = shortcut(x, train=train)
-        return nn.relu(x + y)
-
-
-class HDGCN(nn.Module):
+class HDGCN(Backbone):
     """HD-GCN backbone.
 
-    Attributes:
-      layout: of the joints; V and the hierarchy follow from it.
-      num_person: M bodies a clip.
-      dtype: of activations and products; float32 or bfloat16.
-      width: D of the first block.
-      depth: number of blocks.
-      grow: blocks, counted from 1, that double D and halve the frames.
+    Attributes (and those of `Backbone`):
       centre_of_mass: joint from which the hierarchy grows, counted from 1 as in the paper (1, 2 and
         21 on NTU; 1, 2 and 3 on NW-UCLA); 0 = the layout's centre.
     """
 
-    layout: Layout
-    num_person: int
-    dtype: jnp.dtype = jnp.float32
-    width: int = 64
-    depth: int = 10
-    grow: tuple[int, ...] = (5, 8)
     centre_of_mass: int = 0
 
     @property
@@ -217,22 +174,6 @@ class HDGCN(nn.Module):
             )
         return graphs.hierarchy(self.layout, (self.centre_of_mass or self.layout.centre + 1) - 1)
 
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> Features:
-        """(N, M, T, V, C) -> Features; taps are the outputs of all blocks, in order.
-
-        Raises:
-          ConfigError: M or V is not what the model was built for, or no such centre of mass.
-        """
-        check_input(x, self.layout, self.num_person)
-        wide = jnp.promote_types(self.dtype, jnp.float32)  # metres do not fit bfloat16
-        x = DataNorm("MVC", name="data_bn")(x.astype(wide), train=train)
-        x = to_bodies(x).astype(self.dtype)
-        width, outputs = self.width, []
-        for i in range(1, self.depth + 1):
-            grow = i in self.grow
-            width *= 1 + grow
-            block = Block(width, self.groups, 1 + grow, i == 1, name=f"block{i}")
-            x = block(x, train=train)
-            outputs.append(x)
-        return features(outputs, self.num_person)
+    def block(self, number: int, features: int, stride: int) -> Block:
+        gcn = partial(HDGC, groups=self.groups, attend=number > 1)
+        return Block(features, gcn, TCN, "kaiming", stride, number > 1, name=f"block{number}")

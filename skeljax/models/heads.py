@@ -6,7 +6,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from skeljax.models.layers import Features, at_least_float32, torch_uniform
+from skeljax.models.backbone import Features
+from skeljax.models.layers import at_least_float32, torch_uniform
 
 
 class Linear(nn.Module):

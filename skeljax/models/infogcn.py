@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from skeljax.layouts import Layout
+from skeljax.models.backbone import Backbone, Block, Features, to_features
 from skeljax.models.ctrgcn import TCN
 from skeljax.models.layers import (
     BatchNorm,
     Conv,
-    ConvNorm,
-    DataNorm,
-    Features,
     at_least_float32,
-    check_input,
-    features,
-    to_bodies,
+    shortcut,
     torch_uniform,
 )
 
@@ -76,57 +73,22 @@ class SAGC(nn.Module):
         norm = BatchNorm(axis=0, scale_init=nn.initializers.constant(1e-6), name="bn")
         bias = bias.reshape(self.heads, -1).sum(0)  # not part of what is summed over joints
         y = norm(y.transpose(3, 0, 1, 2), train=train, bias=bias)
-        if channels != self.features:
-            x = ConvNorm(self.features, name="down")(x, train=train)
-        return nn.relu(x + y)
+        return nn.relu(shortcut(x, self.features, name="down", train=train) + y)
 
 
-class Block(nn.Module):
-    """ReLU(ReLU(TCN(SAGC(x))) + residual).
-
-    Attributes:
-      features: D.
-      heads: H.
-      stride: over time.
-    """
-
-    features: int
-    heads: int
-    stride: int = 1
-
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
-        y = SAGC(self.features, self.heads, name="gcn")(x, train=train)
-        y = nn.relu(TCN(self.features, self.stride, torch_init=True, name="tcn")(y, train=train))
-        if x.shape[0] != self.features or self.stride != 1:
-            shortcut = ConvNorm(self.features, stride=self.stride, name="residual")
-            x = shortcut(x, train=train)
-        return nn.relu(x + y)
-
-
-class InfoGCN(nn.Module):
+class InfoGCN(Backbone):
     """InfoGCN backbone; its pooled feature is the latent of the information bottleneck.
 
     The paper's input is joints minus their k-th ancestors: streams ``infogcn1``, ``infogcn2``, and
     ``joint`` for its k = 8. In training the latent is drawn, z = mean + noise std, from the random
     stream ``dropout``; in evaluation it is the mean. The losses on it are the method ``infogcn``'s.
 
-    Attributes:
-      layout: of the joints; V follows from it.
-      num_person: M bodies a clip.
-      dtype: of activations and products; float32 or bfloat16.
+    Attributes (and those of `Backbone`):
       width: D of the embedding and the first block.
-      depth: number of blocks.
-      grow: blocks, counted from 1, that double D and halve the frames.
       heads: attention heads, H.
       noise_ratio: std of the latent = exp(noise_ratio * log variance), at most 100.
     """
 
-    layout: Layout
-    num_person: int
-    dtype: jnp.dtype = jnp.float32
-    width: int = 64
     depth: int = 9
     grow: tuple[int, ...] = (4, 7)
     heads: int = 3
@@ -142,21 +104,8 @@ class InfoGCN(nn.Module):
         Raises:
           ConfigError: M or V is not what the model was built for.
         """
-        check_input(x, self.layout, self.num_person)
-        wide = jnp.promote_types(self.dtype, jnp.float32)  # metres do not fit bfloat16
-        bias = torch_uniform(x.shape[-1])
-        embed = nn.Dense(self.width, kernel_init=bias, bias_init=bias, name="embedding")
-        shape = (1, self.layout.num_joints, self.width)
-        position = self.param("position", nn.initializers.normal(1.0), shape)
-        x = embed(x.astype(wide)) + position
-        x = to_bodies(DataNorm("MVC", name="data_bn")(x, train=train)).astype(self.dtype)
-        width, outputs = self.width, []
-        for i in range(1, self.depth + 1):
-            grow = i in self.grow
-            width *= 1 + grow
-            x = Block(width, self.heads, 1 + grow, name=f"block{i}")(x, train=train)
-            outputs.append(x)
-        out = features(outputs, self.num_person)
+        out = to_features(self.outputs(x, train=train), self.num_person)
+        width = out.pooled.shape[-1]
 
         def dense(name):
             return nn.Dense(width, kernel_init=_XAVIER, bias_init=torch_uniform(width), name=name)
@@ -169,3 +118,14 @@ class InfoGCN(nn.Module):
             std = jnp.minimum(jnp.exp(self.noise_ratio * log_variance), MAX_STD)
             latent = latent + noise * std
         return out._replace(pooled=latent)
+
+    def embed(self, x: jax.Array) -> jax.Array:
+        init = torch_uniform(x.shape[-1])
+        embed = nn.Dense(self.width, kernel_init=init, bias_init=init, name="embedding")
+        shape = (1, self.layout.num_joints, self.width)
+        return embed(x) + self.param("position", nn.initializers.normal(1.0), shape)
+
+    def block(self, number: int, features: int, stride: int) -> Block:
+        gcn = partial(SAGC, heads=self.heads)
+        tcn = partial(TCN, activate=True, torch_init=True)
+        return Block(features, gcn, tcn, "kaiming", stride, name=f"block{number}")

@@ -16,32 +16,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from skeljax.errors import ConfigError, choose
-from skeljax.layouts import Layout
+from skeljax.errors import choose
 
 Initializer = Callable[..., jax.Array]
-
-
-class Features(NamedTuple):
-    """What a backbone returns.
-
-    Attributes:
-      pooled: (N, D) mean over joints and frames, then over persons; float32.
-      map: (N, M, T', V, D) output of the last block.
-      taps: outputs of all blocks, each (N, M, T', V, D) of its own T' and D.
-      graph: (N, V, V) topology that ProtoGCN rebuilds from its prototypes; None elsewhere.
-    """
-
-    pooled: jax.Array
-    map: jax.Array
-    taps: tuple[jax.Array, ...]
-    graph: jax.Array | None = None
+INITIALS = ("torch", "normal", "kaiming")
 
 
 def kaiming_out(fan_out: int) -> Initializer:
@@ -66,6 +49,16 @@ def torch_default(fan_in: int) -> dict[str, Initializer]:
 def around_one(key, shape, dtype=jnp.float32):
     """N(1, 0.02): initial scale of some batch norms."""
     return 1 + 0.02 * jax.random.normal(key, shape, dtype)
+
+
+def start(initial: str, fan_in: int) -> dict[str, Initializer]:
+    """Arguments that start a `ConvNorm`: ``torch``, PyTorch's own values; ``normal``, N(0, 0.02);
+    ``kaiming``, as CTR-GCN and 2s-AGCN."""
+    if choose("initial", initial, INITIALS) == "torch":
+        return torch_default(fan_in)
+    if initial == "normal":
+        return {"kernel_init": nn.initializers.normal(0.02), "scale_init": around_one}
+    return {}
 
 
 def at_least_float32(x: jax.Array) -> jax.Array:
@@ -193,38 +186,6 @@ class DataNorm(nn.Module):
             return norm(x.reshape(n, m, t, v * c), train=train).reshape(x.shape)
         by_frame = x.swapaxes(1, 2).reshape(n, t, m * v * c)
         return norm(by_frame, train=train).reshape(n, t, m, v, c).swapaxes(1, 2)
-
-
-def check_input(x: jax.Array, layout: Layout, num_person: int) -> None:
-    """Raises ConfigError unless `x` is (N, M, T, V, C) with the model's M and the layout's V."""
-    if x.ndim == 5 and x.shape[1] == num_person and x.shape[3] == layout.num_joints:
-        return
-    raise ConfigError(
-        "the clips do not fit the model",
-        found=f"array of shape {tuple(x.shape)}",
-        expected=f"(N, M={num_person}, T, V={layout.num_joints} of layout {layout.name}, C)",
-        do="give the model the data's layout and number of persons",
-    )
-
-
-def to_bodies(x: jax.Array) -> jax.Array:
-    """(N, M, T, V, C) -> (C, N M, T, V)."""
-    n, m, t, v, c = x.shape
-    return x.reshape(n * m, t, v, c).transpose(3, 0, 1, 2)
-
-
-def to_clips(x: jax.Array, num_person: int) -> jax.Array:
-    """(C, N M, T, V) -> (N, M, T, V, C)."""
-    c, b, t, v = x.shape
-    return x.transpose(1, 2, 3, 0).reshape(b // num_person, num_person, t, v, c)
-
-
-def features(outputs: list[jax.Array], num_person: int) -> Features:
-    """Features from the outputs (C, B, T, V) of all blocks."""
-    taps = tuple(to_clips(x, num_person) for x in outputs)
-    last = outputs[-1]
-    pooled = at_least_float32(last).mean((2, 3)).T
-    return Features(pooled.reshape(-1, num_person, last.shape[0]).mean(1), taps[-1], taps)
 
 
 @jax.custom_vjp
@@ -372,3 +333,13 @@ class ConvNorm(nn.Module):
         scale, shift = norm.affine(self.features, bias=bias)
         y = conv.product(x, kernel * scale)
         return y + shift.astype(y.dtype)[:, None, None, None]
+
+
+def shortcut(
+    x: jax.Array, features: int, stride: int = 1, *, train: bool, name: str = "residual", **init
+) -> jax.Array:
+    """(C, B, T, V) -> (D, B, ceil(T / stride), V): x as it is or, if that is another shape, through
+    a 1x1 `ConvNorm` of that name in the calling module; `init` are its initial values."""
+    if x.shape[0] == features and stride == 1:
+        return x
+    return ConvNorm(features, stride=stride, **init, name=name)(x, train=train)

@@ -10,20 +10,18 @@ import jax.numpy as jnp
 
 from skeljax.layouts import Layout
 from skeljax.models import graphs
+from skeljax.models.backbone import Backbone
 from skeljax.models.layers import (
     BatchNorm,
     Conv,
     ConvNorm,
-    DataNorm,
-    Features,
-    check_input,
-    features,
     max_pool,
     pointwise,
-    to_bodies,
+    shortcut,
+    torch_default,
     windows,
 )
-from skeljax.models.stgcn import GCN, start
+from skeljax.models.stgcn import GCN
 
 
 def multi_scale_gcn(features: int, layout: Layout, scales: int, window: int = 1, **kwargs) -> GCN:
@@ -58,7 +56,7 @@ class WindowGCN(nn.Module):
         nodes = jnp.concatenate(windows(x, self.window, self.stride), -1)  # window after window
         unit = multi_scale_gcn(self.hidden, self.layout, self.scales, self.window, name="gcn")
         frames = jnp.split(unit(nodes, train=train), self.window, -1)
-        init = start("torch", self.window * self.hidden)
+        init = torch_default(self.window * self.hidden)
         out = Conv(self.features, self.window, **init, name="out")
         kernel, bias = out.weights(self.hidden)
         y = pointwise(jnp.concatenate(frames), kernel.reshape(-1, self.features))
@@ -80,20 +78,17 @@ class MultiScaleTCN(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
         width = self.features // 6
-        opening = start("torch", x.shape[0])
+        opening = torch_default(x.shape[0])
         # the 1x1 convolutions that open the first five branches are one product
         opened = nn.relu(ConvNorm(5 * width, **opening, name="open")(x, train=train))
         *dilated, peak = jnp.split(opened, 5)
-        conv = partial(ConvNorm, width, 3, self.stride, **start("torch", 3 * width))
+        conv = partial(ConvNorm, width, 3, self.stride, **torch_default(3 * width))
         branches = [conv(k, name=f"dilated{k}")(y, train=train) for k, y in enumerate(dilated, 1)]
         pooled = max_pool(peak, self.stride)
         branches.append(BatchNorm(axis=0, name="peak")(pooled, train=train))
         direct = ConvNorm(self.features - 5 * width, stride=self.stride, **opening, name="direct")
         branches.append(direct(x, train=train))
-        if x.shape[0] != self.features or self.stride > 1:
-            x = ConvNorm(self.features, stride=self.stride, **opening, name="residual")(
-                x, train=train
-            )
+        x = shortcut(x, self.features, self.stride, train=train, **opening)
         y = jnp.concatenate(branches) + x
         return nn.relu(y) if self.activate else y
 
@@ -132,24 +127,15 @@ class Stage(nn.Module):
         return MultiScaleTCN(self.features, name="tcn3")(nn.relu(y), train=train)
 
 
-class MSG3D(nn.Module):
+class MSG3D(Backbone):
     """MS-G3D backbone in PYSKL's (BRL's) form.
 
-    Attributes:
-      layout: of the joints; V and the graphs follow from it.
-      num_person: M bodies a clip.
-      dtype: of activations and products; float32 or bfloat16.
-      width: D of the first stage.
-      depth: number of stages.
-      grow: stages, counted from 1, that double D and halve the frames.
+    Attributes (and those of `Backbone`):
       scales: hops of the spatial graph, 0 to `scales` - 1.
       window_scales: the same for the graphs of windows.
       windows: frames of each window path, odd.
     """
 
-    layout: Layout
-    num_person: int
-    dtype: jnp.dtype = jnp.float32
     width: int = 96
     depth: int = 3
     grow: tuple[int, ...] = (2, 3)
@@ -157,25 +143,8 @@ class MSG3D(nn.Module):
     window_scales: int = 6
     windows: tuple[int, ...] = (3, 5)
 
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> Features:
-        """(N, M, T, V, C) -> Features; taps are the outputs of all stages, in order.
-
-        Raises:
-          ConfigError: M or V is not what the model was built for.
-        """
-        check_input(x, self.layout, self.num_person)
-        wide = jnp.promote_types(self.dtype, jnp.float32)  # metres do not fit bfloat16
-        x = DataNorm("MVC", name="data_bn")(x.astype(wide), train=train)
-        x = to_bodies(x).astype(self.dtype)
-        width, outputs = self.width, []
-        for i in range(1, self.depth + 1):
-            grow = i in self.grow
-            width *= 1 + grow
-            stage = Stage(
-                width, self.layout, self.scales, self.window_scales, self.windows, 1 + grow,
-                name=f"stage{i}",
-            )  # fmt: skip
-            x = stage(x, train=train)
-            outputs.append(x)
-        return features(outputs, self.num_person)
+    def block(self, number: int, features: int, stride: int) -> Stage:
+        return Stage(
+            features, self.layout, self.scales, self.window_scales, self.windows, stride,
+            name=f"stage{number}",
+        )  # fmt: skip

@@ -24,18 +24,17 @@ import numpy as np
 from skeljax.errors import choose
 from skeljax.layouts import Layout
 from skeljax.models import graphs
+from skeljax.models.backbone import Backbone, Block
 from skeljax.models.layers import (
     BatchNorm,
     Conv,
     ConvNorm,
     DataNorm,
-    Features,
-    around_one,
-    check_input,
-    features,
     max_pool,
     pointwise,
-    to_bodies,
+    shortcut,
+    start,
+    torch_default,
     torch_uniform,
 )
 
@@ -46,16 +45,6 @@ GRAPHS: dict[str, Callable[[Layout], np.ndarray]] = {
 }
 TOPOLOGIES = ("importance", "offset", "free", "unit")
 ORDERS = ("pre", "post", "each")
-INITIALS = ("torch", "normal", "kaiming")
-
-
-def start(initial: str, fan_in: int) -> dict:
-    """Initial values of a ConvNorm as its arguments; see `STGCN.initial`."""
-    if initial == "torch":
-        return {"kernel_init": torch_uniform(fan_in), "bias_init": torch_uniform(fan_in)}
-    if initial == "normal":
-        return {"kernel_init": nn.initializers.normal(0.02), "scale_init": around_one}
-    return {}
 
 
 class GraphConv(nn.Module):
@@ -132,18 +121,12 @@ class GCN(nn.Module):
         y = BatchNorm(axis=0, scale_init=scale, name="bn")(conv(x), train=train)
         if not self.residual:
             return nn.relu(y)
-        if x.shape[0] != self.features:
-            down = ConvNorm(self.features, **start(self.initial, x.shape[0]), name="down")
-            x = down(x, train=train)
-        return nn.relu(x + y)
+        init = start(self.initial, x.shape[0])
+        return nn.relu(shortcut(x, self.features, name="down", train=train, **init) + y)
 
 
 class MultiScaleTCN(nn.Module):
-    """ST-GCN++'s temporal unit: six branches side by side, mixed by a 1x1 convolution.
-
-    Four are 3-frame convolutions of dilation 1 to 4, one a max pool, one a strided 1x1. Each is
-    D // 6 wide, the first takes the remainder.
-    """
+    """ST-GCN++'s temporal unit: `six_branches`, mixed by a 1x1 convolution."""
 
     features: int
     stride: int = 1
@@ -151,69 +134,42 @@ class MultiScaleTCN(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
-        narrow = self.features // 6
-        wide = self.features - 5 * narrow
-        opening = start("torch", x.shape[0])
-        first = nn.relu(ConvNorm(wide, **opening, name="open_first")(x, train=train))
-        # the openings of the four branches of equal width are one product
-        others = nn.relu(ConvNorm(4 * narrow, **opening, name="open")(x, train=train))
-        *dilated, peak = jnp.split(others, 4)
-        branches = []
-        for k, y in enumerate([first, *dilated], 1):
-            init = start("torch", 3 * y.shape[0])
-            branches.append(Conv(y.shape[0], 3, self.stride, k, **init, name=f"dilated{k}")(y))
-        branches.append(max_pool(peak, self.stride))
-        branches.append(Conv(narrow, stride=self.stride, **opening, name="direct")(x))
-        y = BatchNorm(axis=0, name="join")(jnp.concatenate(branches), train=train)
-        mix = ConvNorm(self.features, **start("torch", self.features), name="mix")
+        y = six_branches(x, self.features, self.stride, train=train)
+        y = BatchNorm(axis=0, name="join")(y, train=train)
+        mix = ConvNorm(self.features, **torch_default(self.features), name="mix")
         return mix(nn.relu(y), train=train)
 
 
-class Block(nn.Module):
-    """ReLU(TCN(GCN(x)) + residual).
+def six_branches(
+    x: jax.Array, features: int, stride: int, *, train: bool, dilated: str = "dilated"
+) -> jax.Array:
+    """(C, B, T, V) -> (D, B, ceil(T / stride), V): six branches of a temporal unit, side by side.
 
-    Attributes:
-      features: D.
-      gcn, tcn: the two units, still without `features` (and `stride`).
-      initial: see `STGCN`.
-      stride: over time.
-      residual: whether there is one; the first block has none.
-      dropout: rate after the temporal unit.
+    Four are 3-frame convolutions of dilation 1 to 4 (in the calling module under the name `dilated`
+    and that number), one a max pool, one a strided 1x1. Each is D // 6 wide, the first takes the
+    remainder.
     """
-
-    features: int
-    gcn: Callable[..., nn.Module]
-    tcn: Callable[..., nn.Module]
-    initial: str
-    stride: int = 1
-    residual: bool = True
-    dropout: float = 0.0
-
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
-        y = self.gcn(self.features, name="gcn")(x, train=train)
-        y = self.tcn(self.features, stride=self.stride, name="tcn")(y, train=train)
-        y = nn.Dropout(self.dropout, deterministic=not train)(y)
-        if not self.residual:
-            return nn.relu(y)
-        if x.shape[0] != self.features or self.stride > 1:
-            init = start(self.initial, x.shape[0])
-            shortcut = ConvNorm(self.features, stride=self.stride, **init, name="residual")
-            x = shortcut(x, train=train)
-        return nn.relu(x + y)
+    narrow = features // 6
+    opening = torch_default(x.shape[0])
+    wide = ConvNorm(features - 5 * narrow, **opening, name="open_first")
+    # the openings of the four branches of equal width are one product
+    others = ConvNorm(4 * narrow, **opening, name="open")
+    first = nn.relu(wide(x, train=train))
+    *opened, peak = first, *jnp.split(nn.relu(others(x, train=train)), 4)
+    branches = []
+    for dilation, y in enumerate(opened, 1):
+        init = torch_default(3 * len(y))
+        conv = Conv(len(y), 3, stride, dilation, **init, name=f"{dilated}{dilation}")
+        branches.append(conv(y))
+    branches.append(max_pool(peak, stride))
+    branches.append(Conv(narrow, stride=stride, **opening, name="direct")(x))
+    return jnp.concatenate(branches)
 
 
-class STGCN(nn.Module):
+class STGCN(Backbone):
     """ST-GCN backbone; the defaults are PYSKL's ST-GCN.
 
-    Attributes:
-      layout: of the joints; V and the graph follow from it.
-      num_person: M bodies a clip.
-      dtype: of activations and products; float32 or bfloat16.
-      width: D of the first block.
-      depth: number of blocks.
-      grow: blocks, counted from 1, that double D and halve the frames.
+    Attributes (and those of `Backbone`):
       last_width: D of the last block; 0 = as it has grown.
       graph: subsets of edges: ``distance`` to the centre (itself and equally far, nearer, farther,
         normalised together), ``direction`` (itself, inward, outward, each normalised alone) or
@@ -231,12 +187,6 @@ class STGCN(nn.Module):
         as CTR-GCN and 2s-AGCN.
     """
 
-    layout: Layout
-    num_person: int
-    dtype: jnp.dtype = jnp.float32
-    width: int = 64
-    depth: int = 10
-    grow: tuple[int, ...] = (5, 8)
     last_width: int = 0
     graph: str = "distance"
     topology: str = "importance"
@@ -248,40 +198,25 @@ class STGCN(nn.Module):
     dropout: float = 0.0
     initial: str = "torch"
 
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> Features:
-        """(N, M, T, V, C) -> Features; taps are the outputs of all blocks, in order.
+    def norm(self) -> DataNorm:
+        scale = start(self.initial, 1).get("scale_init", nn.initializers.ones)
+        return DataNorm(self.data_norm, scale, name="data_bn")
 
-        Raises:
-          ConfigError: M or V is not what the model was built for, or an unknown choice.
-        """
-        check_input(x, self.layout, self.num_person)
+    def block(self, number: int, features: int, stride: int) -> Block:
         choose("order", self.order, ORDERS)
-        choose("initial", self.initial, INITIALS)
+        if number == self.depth and self.last_width:
+            features = self.last_width
         graph = partial(GRAPHS[choose("graph", self.graph, GRAPHS)], self.layout)
         gcn = partial(
             GCN, graph=graph, topology=self.topology, order=self.order, initial=self.initial,
             residual=self.residual,
         )  # fmt: skip
-
-        wide = jnp.promote_types(self.dtype, jnp.float32)  # metres do not fit bfloat16
-        scale = start(self.initial, 1).get("scale_init", nn.initializers.ones)
-        x = DataNorm(self.data_norm, scale, name="data_bn")(x.astype(wide), train=train)
-        x = to_bodies(x).astype(self.dtype)
-        width, outputs = self.width, []
-        for i in range(1, self.depth + 1):
-            grow = i in self.grow
-            width *= 1 + grow
-            if i == self.depth and self.last_width:
-                width = self.last_width
-            init = start(self.initial, self.kernel_size * width)
-            tcn = partial(ConvNorm, kernel_size=self.kernel_size, **init)
-            tcn = MultiScaleTCN if self.multi_scale else tcn
-            dropout = self.dropout if i > 1 else 0.0
-            block = Block(width, gcn, tcn, self.initial, 1 + grow, i > 1, dropout, name=f"block{i}")
-            x = block(x, train=train)
-            outputs.append(x)
-        return features(outputs, self.num_person)
+        init = start(self.initial, self.kernel_size * features)
+        tcn = partial(ConvNorm, kernel_size=self.kernel_size, **init)
+        tcn = MultiScaleTCN if self.multi_scale else tcn
+        dropout = self.dropout if number > 1 else 0.0
+        name = f"block{number}"
+        return Block(features, gcn, tcn, self.initial, stride, number > 1, dropout, name=name)
 
 
 def _nearly_zero(key, shape, dtype=jnp.float32):

@@ -10,21 +10,18 @@ import jax.numpy as jnp
 
 from skeljax.layouts import Layout
 from skeljax.models import ctrgcn
+from skeljax.models.backbone import Backbone, Block
 from skeljax.models.layers import (
     BatchNorm,
     Conv,
     ConvNorm,
-    DataNorm,
-    Features,
     aggregate,
-    check_input,
-    features,
     kaiming_out,
     pointwise,
-    to_bodies,
+    shortcut,
+    torch_default,
     torch_uniform,
 )
-from skeljax.models.stgcn import Block, start
 
 SUBSETS = ctrgcn.SUBSETS
 
@@ -82,9 +79,7 @@ class GCN(nn.Module):
         """(C, B, T, V) -> (D, B, T, V)."""
         y = TCAGC(self.features, self.layout, unused=self.unused, name="tcagc")(x, train=train)
         y = BatchNorm(axis=0, scale_init=nn.initializers.constant(1e-6), name="bn")(y, train=train)
-        if x.shape[0] != self.features:
-            x = ConvNorm(self.features, name="down")(x, train=train)
-        return nn.relu(x + y)
+        return nn.relu(shortcut(x, self.features, name="down", train=train) + y)
 
 
 class TCN(nn.Module):
@@ -97,7 +92,7 @@ class TCN(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
         y = ctrgcn.TCN(self.features, self.stride, name="scales")(x, train=train)
-        unit = partial(ConvNorm, self.features, **start("torch", self.features))
+        unit = partial(ConvNorm, self.features, **torch_default(self.features))
 
         def score(name, y):
             hidden = nn.relu(unit(name=f"{name}_squeeze")(y, train=train))
@@ -107,45 +102,16 @@ class TCN(nn.Module):
         return 2 * y * gate
 
 
-class TCAGCN(nn.Module):
+class TCAGCN(Backbone):
     """TCA-GCN backbone, as shipped with FR-Head.
 
-    Attributes:
-      layout: of the joints; V and the graph follow from it.
-      num_person: M bodies a clip.
-      dtype: of activations and products; float32 or bfloat16.
-      width: D of the first block.
-      depth: number of blocks.
-      grow: blocks, counted from 1, that double D and halve the frames.
+    Attributes (and those of `Backbone`):
       unused: keep the published code's 60 tensors that nothing uses, so that a checkpoint can go
         back to it; they are in the published number of parameters.
     """
 
-    layout: Layout
-    num_person: int
-    dtype: jnp.dtype = jnp.float32
-    width: int = 64
-    depth: int = 10
-    grow: tuple[int, ...] = (5, 8)
     unused: bool = False
 
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> Features:
-        """(N, M, T, V, C) -> Features; taps are the outputs of all blocks, in order.
-
-        Raises:
-          ConfigError: M or V is not what the model was built for.
-        """
-        check_input(x, self.layout, self.num_person)
+    def block(self, number: int, features: int, stride: int) -> Block:
         gcn = partial(GCN, layout=self.layout, unused=self.unused)
-        wide = jnp.promote_types(self.dtype, jnp.float32)  # metres do not fit bfloat16
-        x = DataNorm("MVC", name="data_bn")(x.astype(wide), train=train)
-        x = to_bodies(x).astype(self.dtype)
-        width, outputs = self.width, []
-        for i in range(1, self.depth + 1):
-            grow = i in self.grow
-            width *= 1 + grow
-            block = Block(width, gcn, TCN, "kaiming", 1 + grow, i > 1, name=f"block{i}")
-            x = block(x, train=train)
-            outputs.append(x)
-        return features(outputs, self.num_person)
+        return Block(features, gcn, TCN, "kaiming", stride, number > 1, name=f"block{number}")
