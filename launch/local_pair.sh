@@ -17,8 +17,13 @@ for process in 0 1; do
   JAX_PROCESS_ID=$process python -m skeljax.main --distributed --config "$config" "$@" &
   pids+=($!)
 done
-status=0
-for pid in "${pids[@]}"; do
-  wait "$pid" || status=$?
-done
-exit $status
+running() { kill -0 "$1" 2>/dev/null; }
+while running "${pids[0]}" && running "${pids[1]}"; do sleep 0.2; done
+first=${pids[0]} second=${pids[1]}
+if running "$first"; then first=${pids[1]} second=${pids[0]}; fi
+status=0 other=0
+wait "$first" || status=$?
+# One that fails leaves the other waiting for it in a collective, where SIGTERM is not heard.
+if [ $status -ne 0 ]; then kill -KILL "$second" 2>/dev/null || true; fi
+wait "$second" 2>/dev/null || other=$?
+exit $((status ? status : other))

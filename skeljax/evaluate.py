@@ -84,6 +84,7 @@ class Evaluator:
             kind="logits" if self.clips == 1 else "probabilities",
             classes=np.asarray(self.store.classes),
             train_counts=train_counts,
+            feature=outputs.get("feature"),
         )
 
     def __call__(self, state, stop=None) -> dict[str, float] | None:
@@ -142,6 +143,7 @@ class KnnEvaluator(Evaluator):
             kind="probabilities",
             classes=np.asarray(classes),
             train_counts=train_counts,
+            feature=outputs.get("feature"),
         )
 
 

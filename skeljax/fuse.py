@@ -74,7 +74,10 @@ def fuse(streams: Sequence[Scores], weights: Sequence[float], rule: str) -> Scor
         weights = [w / sum(weights) for w in weights]
         values = [metrics.softmax(s.scores) if s.kind == "logits" else s.scores for s in streams]
     return streams[0].replace(
-        scores=metrics.fuse(values, weights).astype(np.float32), kind=rule, source="fused"
+        scores=metrics.fuse(values, weights).astype(np.float32),
+        kind=rule,
+        feature=None,
+        source="fused",
     )
 
 

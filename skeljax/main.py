@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
     if _DISTRIBUTED.value:
         sharding.start_distributed()
     mesh = sharding.make_mesh(_DEVICES.value)
-    with Stop() as stop, _trace(_PROFILE.value and _WORKDIR.value):
+    with sharding.end_alone(), Stop() as stop, _trace(_PROFILE.value and _WORKDIR.value):
         run = train_row if config.row.streams else train
         run = train_table if config.row.table else run
         run(config.lock(), _WORKDIR.value, mesh, stop)

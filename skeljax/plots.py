@@ -150,17 +150,47 @@ def curve(rows: Sequence[Mapping[str, float]]) -> Figure:
     return figure
 
 
-_COLLAPSE = {"feature_std": "1 = spread", "alignment": "0 = aligned", "uniformity": "0 = one point"}
+_COLLAPSE = {
+    "feature_std": "1 = spread",
+    "alignment": "0 = aligned",
+    "uniformity": "0 = one point",
+    "queue_age": "steps of its oldest key",
+}
 
 
 def collapse(rows: Sequence[Mapping[str, float]]) -> Figure | None:
-    """Spread, alignment and uniformity of a pre-training's vectors over epochs; None without."""
+    """Spread, alignment and uniformity of a pre-training's vectors, and the age of its queue, over
+    epochs; None without."""
     told = [row for row in rows if "train/feature_std" in row]
     if not told:
         return None
-    figure, panels = _axes(9, 2.8, columns=len(_COLLAPSE))
+    figure, panels = _axes(12, 2.8, columns=len(_COLLAPSE))
     for ax, (name, meaning) in zip(panels, _COLLAPSE.items()):
         ax.plot([row["epoch"] for row in told], [row[f"train/{name}"] for row in told], color=_BLUE)
         ax.set_title(f"{name} ({meaning})", fontsize=9, color=_INK)
         ax.set_xlabel("epoch")
+    return figure
+
+
+_MARKERS = "os^vD*PX<>ph"  # with the ten colours: 120 classes
+
+
+def features(panels: Mapping[str, np.ndarray], label, names: Sequence[str]) -> Figure:
+    """Points (N, 2) of each panel, coloured by class `label` (N,); the classes beside them."""
+    shown = np.unique(label)
+    columns = -(-len(shown) // 30)
+    figure, axes = _axes(4.4 * len(panels) + 1.9 * columns, 4.4, columns=len(panels))
+    for ax, (title, points) in zip(axes, panels.items()):
+        for c in shown:
+            x, y = points[label == c].T
+            style = {"color": f"C{c % 10}", "marker": _MARKERS[c // 10 % len(_MARKERS)]}
+            ax.scatter(x, y, s=16, alpha=0.75, linewidths=0, label=names[c], **style)
+        ax.set_title(title, fontsize=9, color=_INK)
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.spines[:].set_visible(False)
+    handles, words = axes[0].get_legend_handles_labels()
+    figure.legend(
+        handles, words, loc="outside right center", frameon=False, fontsize=7, ncols=columns
+    )
     return figure

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from skeljax import files, metrics, pairs, scores
+from skeljax import embedding, files, metrics, pairs, scores
 from skeljax.errors import DataError, run_cli
 from skeljax.fuse import match
 from skeljax.logbook import read_metrics
 from skeljax.scores import Scores
 
 _SAID = ("dataset", "protocol", "method", "backbone", "stream", "which", "epoch")
+SHOWN = 600  # clips in the picture of features: t-SNE of so many takes five seconds
 
 
 def write_report(run_dir, *, baseline=None, out=None) -> str:
@@ -24,8 +25,9 @@ def write_report(run_dir, *, baseline=None, out=None) -> str:
 
     ``report.txt``, ``per_class.csv``, ``confusion.csv``, ``confusion.png`` and ``calibration.png``
     always; ``groups.csv`` and ``frequency.png`` where training clips a class differ by more than
-    half; ``curve.png`` where there is a metrics.jsonl; ``collapse.png`` of a contrastive
-    pre-training; ``gains.png``, ``pairs.csv`` and ``pairs.png`` with a baseline.
+    half; ``features.png`` where the scores carry features; ``curve.png`` where there is a
+    metrics.jsonl; ``collapse.png`` of a contrastive pre-training; ``gains.png``, ``pairs.csv`` and
+    ``pairs.png`` with a baseline.
 
     Args:
       run_dir: a run folder, or a file of scores with labels.
@@ -65,6 +67,9 @@ def write_report(run_dir, *, baseline=None, out=None) -> str:
         "confusion.png": plots.confusion(matrix, names),
         "calibration.png": plots.calibration(*metrics.reliability(chances(run), run.label)),
     }
+    seen = panels(run)
+    if seen:
+        pictures["features.png"] = plots.features(*seen, names)
     if groups:
         _write(out / "groups.csv", _csv(groups))
         pictures["frequency.png"] = plots.frequency(
@@ -109,6 +114,18 @@ def uneven(counts) -> bool:
 def chances(run: Scores) -> np.ndarray:
     """(N,K) probabilities."""
     return run.scores if run.kind == "probabilities" else metrics.softmax(run.scores)
+
+
+def panels(run: Scores) -> tuple[dict, np.ndarray] | None:
+    """({title: (n, 2)}, labels (n,)) of up to `SHOWN` clips; None without features to show."""
+    if run.feature is None or len(run.feature) < 10 or not np.isfinite(run.feature).all():
+        return None
+    count = len(run.feature)
+    rows = np.unique(np.linspace(0, count - 1, min(count, SHOWN)).astype(int))
+    feature = run.feature[rows].astype(np.float64)
+    flat, share = embedding.pca(feature)
+    found = {f"principal components, {100 * share.sum():.0f} % of the variance": flat}
+    return found | {"t-SNE": embedding.tsne(feature)}, run.label[rows]
 
 
 def table(paths: Sequence) -> list[list[str]]:

@@ -29,6 +29,7 @@ class Scores:
       kind: ``logits`` or ``probabilities``.
       classes: (K,) class names, or None.
       train_counts: (K,) training clips a class, or None.
+      feature: (N, D) of the clips, for a picture of them, or None; only .npz keeps them.
       source: the file, for messages.
     """
 
@@ -38,20 +39,22 @@ class Scores:
     kind: str = "logits"
     classes: np.ndarray | None = None
     train_counts: np.ndarray | None = None
+    feature: np.ndarray | None = None
     source: str = ""
 
     def __post_init__(self):
         rows, columns = self.scores.shape
         for field, size in (
-            ("name", rows), ("label", rows), ("classes", columns), ("train_counts", columns)
+            ("name", rows), ("label", rows), ("classes", columns), ("train_counts", columns),
+            ("feature", rows),
         ):  # fmt: skip
-            value = getattr(self, field)
-            if value is not None and np.shape(value) != (size,):
+            value, dims = getattr(self, field), 2 if field == "feature" else 1
+            if value is not None and (np.shape(value)[:1] != (size,) or np.ndim(value) != dims):
                 raise DataError(
                     f"{field!r} does not fit the scores",
                     where=self.source or None,
                     found=f"{np.shape(value)} beside scores {self.scores.shape}",
-                    expected=f"({size},)",
+                    expected=f"({size},)" if dims == 1 else f"({size}, D)",
                 )
         if self.name is not None and len(set(self.name.tolist())) < rows:
             values, count = np.unique(self.name, return_counts=True)
@@ -71,6 +74,7 @@ class Scores:
             scores=self.scores[rows],
             name=None if self.name is None else self.name[rows],
             label=None if self.label is None else self.label[rows],
+            feature=None if self.feature is None else self.feature[rows],
         )
 
     def class_names(self) -> list[str]:
@@ -204,6 +208,8 @@ def write(path, scores: Scores, *, as_list: bool = False) -> None:
     with files.atomic(path) as file:
         if path.suffix == ".npz":
             fields = {field: getattr(scores, field) for field in _FIELDS}
+            if scores.feature is not None:
+                fields["feature"] = scores.feature.astype(np.float16)  # enough for a picture
             np.savez_compressed(file, **{k: v for k, v in fields.items() if v is not None})
         elif path.suffix == ".pkl":
             rows = list(np.asarray(scores.scores, np.float32))

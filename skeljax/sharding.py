@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import pathlib
+import sys
+import traceback
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from skeljax.errors import ConfigError
+from skeljax.errors import ConfigError, SkeljaxError
 
 
 def set_up(cache: str | None = None, cpu_devices: int = 0) -> None:
@@ -54,6 +57,23 @@ def start_distributed() -> None:
             do="set JAX_COORDINATOR_ADDRESS=HOST:PORT, JAX_NUM_PROCESSES and JAX_PROCESS_ID, "
             "or leave --distributed out for one process",
         ) from None
+
+
+@contextlib.contextmanager
+def end_alone():
+    """Of several processes, one that fails tells why and ends at once.
+
+    At its exit JAX would wait for the others, which wait for this one in a collective.
+    """
+    try:
+        yield
+    except Exception as error:
+        if jax.process_count() == 1:
+            raise
+        known = isinstance(error, SkeljaxError)
+        sys.stdout.flush()
+        print(f"error: {error}" if known else traceback.format_exc(), file=sys.stderr, flush=True)
+        os._exit(2 if known else 1)
 
 
 def _one_program_at_a_time():

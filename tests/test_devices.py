@@ -6,6 +6,7 @@ that bit grow past 1e-5. Batch statistics of a part of the batch, or other draws
 far more.
 """
 
+import os
 import sys
 
 import pytest
@@ -21,7 +22,8 @@ RATE = 3e-4
 def test_two_devices_equal_one(method, tmp_path):
     data = tiny.dataset(tmp_path / "data")
     for devices in ("1", "2"):
-        config = tiny.config(data, method, optim__base_lr=RATE, train__validate_every=0)
+        untested = {"train__validate_every": 0, "train__test_last": False}
+        config = tiny.config(data, method, optim__base_lr=RATE, **untested)
         presets.use_model(config, "stgcn_contrastive", width=8, depth=2, grow=(2,), last_width=16)
         runs.run(config, tmp_path / devices, devices)
     one, two = (runs.variables(tmp_path / devices) for devices in ("1", "2"))
@@ -43,6 +45,38 @@ def test_two_processes_equal_two_devices(method, tmp_path):
     runs.finish(runs.start(two))
     pair, two = (runs.variables(tmp_path / name) for name in ("pair", "two"))
     assert runs.largest_difference(pair, two) < 1e-5
+
+
+def fake_python(folder, line: str) -> str:
+    """A PATH on which `python` is a script of one line."""
+    folder.mkdir()
+    (folder / "python").write_text(f"#!/bin/sh\n{line}\n")
+    (folder / "python").chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_a_process_that_dies_ends_the_other(bad, tmp_path):
+    line = f"[ $JAX_PROCESS_ID = {bad} ] && exit 3; exec sleep 600"
+    path = fake_python(tmp_path / "bin", line)
+    pair = runs.start(["bash", "launch/local_pair.sh", "any.py"], PATH=path, PORT="1")
+    pair.communicate(timeout=30)
+    assert pair.returncode == 3
+
+
+def test_a_process_with_a_fault_does_not_wait_for_the_other(tmp_path):
+    data = tiny.dataset(tmp_path / "data")
+    fault = "[ $JAX_PROCESS_ID = 1 ] && set -- $@ --config.train.batch=7"
+    line = f'{fault}; exec {sys.executable} "$@"'
+    path = fake_python(tmp_path / "bin", line)
+    command = runs.command("supervised", data, tmp_path / "run", script=())[1:]
+    pair = runs.start(
+        ["bash", "launch/local_pair.sh", *command], PATH=path, PORT=str(runs.free_port())
+    )
+    out, _ = pair.communicate(timeout=200)
+    assert pair.returncode == 2
+    assert "7 clips over 2 devices" in out
+    assert "Traceback" not in out, "the other waited until its collective gave up"
 
 
 def test_two_folders_save_the_same_step_in_two_processes(tmp_path):
