@@ -23,7 +23,9 @@ from typing import NamedTuple
 import numpy as np
 
 from skeljax import files, metrics, presets, report, row, sharding
+from skeljax.data.feeder import class_specific, draws_per_class
 from skeljax.errors import ConfigError, choose, run_cli
+from skeljax.job import load_stores
 from skeljax.losses import LOSSES
 from skeljax.stop import Stop
 from skeljax.train import train
@@ -44,6 +46,13 @@ def resampled(config):
     config.data.sampler = "class_specific"
 
 
+def longer(config):
+    """As many steps without resampling as with it, which draws the tail more than once."""
+    counts = load_stores(config).train.class_counts
+    drawn = draws_per_class(counts, class_specific(counts)).sum()
+    config.train.epochs = round(config.train.epochs * float(drawn / counts.sum()))
+
+
 def mixed(config):
     """Clips are mixed, and every mixed label weighs the same."""
     presets.use_loss(config, "ce")
@@ -62,6 +71,7 @@ def brl(config: str) -> list[Line]:
         Line("+ partial mixup", f"{config},brl", mixed),
         Line("+ rebalanced labels", f"{config},brl", rebalanced),
         Line("+ action-aware weights (BRL)", f"{config},brl"),
+        Line("cross entropy, as many steps", f"{config},ce", longer),
     ]
 
 
