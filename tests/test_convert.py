@@ -19,7 +19,7 @@ from skeljax.checkpoint import Checkpoints
 from skeljax.errors import CheckpointError, ConfigError, SkeljaxError
 from skeljax.interop.known import KNOWN, recognise
 from skeljax.interop.pytorch import state_dict
-from skeljax.interop.settings import Given, settings
+from skeljax.interop.settings import PRACTICES, Given, settings
 from skeljax.layouts import get_layout
 from skeljax.models import BACKBONES
 from skeljax.models.graphs import ms_scales
@@ -88,6 +88,12 @@ def save(path, made, **wrapped):
 
 
 SIZES = {"width": 24, "depth": 2, "grow": (2,)}
+
+
+def test_only_dgstgcn_and_protogcn_are_fed_skeletons_that_are_not_turned():
+    fed = {known.family: PRACTICES[known.practice] for known in KNOWN}
+    unturned = {family for family, of in fed.items() if of[25][1] == "prenorm3d_unturned"}
+    assert unturned == {"dgstgcn", "protogcn"}
 
 
 @pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.family)

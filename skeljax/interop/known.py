@@ -95,7 +95,8 @@ def _dgstgcn(state: State) -> dict:
 
 
 def _official(family, coordinates, *, sign="", **more) -> Known:
-    """A family of CTR-GCN's line; `coordinates` in the first block's spatial unit, is its sign."""
+    """A family of CTR-GCN's line; `coordinates`, in the first block's spatial unit, is its sign
+    where no other is given."""
     first = "l1.gcn1."
     return Known(
         family, "ctrgcn", "fc.weight", r"l(\d+)\.gcn1\.bn\.weight", first + "PA",
