@@ -92,8 +92,8 @@ SIZES = {"width": 24, "depth": 2, "grow": (2,)}
 
 def test_only_dgstgcn_and_protogcn_are_fed_skeletons_that_are_not_turned():
     fed = {known.family: PRACTICES[known.practice] for known in KNOWN}
-    unturned = {family for family, of in fed.items() if of[25][1] == "prenorm3d_unturned"}
-    assert unturned == {"dgstgcn", "protogcn"}
+    no_spine = {family for family, of in fed.items() if of[25][1] == "prenorm3d_no_spine"}
+    assert no_spine == {"dgstgcn", "protogcn"}
 
 
 @pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.family)

@@ -41,18 +41,23 @@ def test_contrastive_is_centred_resized_and_faces_the_camera():
     assert (across[:, 0] >= length * 0.9).all() and (moved <= 0.1 * length).all()
 
 
-def test_prenorm3d_unturned_orders_and_centres_only():
+def test_prenorm3d_no_spine_turns_the_shoulders_only():
     made = clip(2, 7)
     x = made.keypoints.copy()
     x[0, 4:], x[1, 2] = 0, 0  # the second body is there longer
-    y = PREPARATIONS["prenorm3d_unturned"](made.replace(keypoints=x), NTU).keypoints
+    y = PREPARATIONS["prenorm3d_no_spine"](made.replace(keypoints=x), NTU).keypoints
     kept = np.delete(x[::-1], 2, axis=1)
-    want = np.where(kept.any(-1, keepdims=True), kept - kept[0, 0, NTU.centre_on], 0)
-    np.testing.assert_array_equal(y, want)
-    turned = PREPARATIONS["prenorm3d"](made.replace(keypoints=x), NTU).keypoints
-    lengths = [np.linalg.norm(z, axis=-1) for z in (y, turned)]
-    np.testing.assert_allclose(*lengths, rtol=1e-4, atol=1e-5)
-    assert np.abs(turned - y).max() > 0.1
+    centred = np.where(kept.any(-1, keepdims=True), kept - kept[0, 0, NTU.centre_on], 0)
+    np.testing.assert_allclose(
+        *(np.linalg.norm(z, axis=-1) for z in (y, centred)), rtol=1e-4, atol=1e-5
+    )
+    right, left = NTU.align_x
+    across = centred[0, 0, right] - centred[0, 0, left]
+    np.testing.assert_allclose(
+        y[0, 0, right] - y[0, 0, left], [np.linalg.norm(across), 0, 0], atol=1e-5
+    )
+    turn = np.cross(across, [1, 0, 0])  # what lies along the axis of that turn stays
+    np.testing.assert_allclose(y @ turn, centred @ turn, atol=1e-4)
 
 
 def test_prenorm2d_auto_leaves_fractions_alone():

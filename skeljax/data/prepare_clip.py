@@ -73,10 +73,14 @@ def prenorm3d(clip: Clip, layout: Layout) -> Clip:
     return clip.replace(keypoints=points)
 
 
-def prenorm3d_unturned(clip: Clip, layout: Layout) -> Clip:
-    """`prenorm3d` without the turns (PYSKL's align_spine=False): bodies in order, without empty
-    frames, about the centre; for DG-STGCN and ProtoGCN (backbones_more.md 1)."""
-    points = normalise_3d(clip.keypoints, layout.centre_on, None, None)[0]
+def prenorm3d_no_spine(clip: Clip, layout: Layout) -> Clip:
+    """`prenorm3d` without the first of its turns (PYSKL's align_spine=False): the spine stays as it
+    leans, the shoulders go along x; for DG-STGCN and ProtoGCN (backbones_more.md 1)."""
+    if layout.align_x is None:
+        raise DataError(
+            "prenorm3d_no_spine needs the layout's align_x joints", where=f"layout {layout.name}"
+        )
+    points = normalise_3d(clip.keypoints, layout.centre_on, None, layout.align_x)[0]
     return clip.replace(keypoints=points)
 
 
@@ -126,7 +130,7 @@ def normalise_3d(
     keypoints: np.ndarray,
     centre: int = 1,
     axis_z: tuple[int, int] | None = (0, 1),
-    axis_x: tuple[int, int] | None = (8, 4),
+    axis_x: tuple[int, int] = (8, 4),
     dtype=np.float32,
 ) -> tuple[np.ndarray, np.ndarray]:
     """PreNormalize3D of PYSKL: body order, empty frames, centring, axis alignment.
@@ -135,7 +139,7 @@ def normalise_3d(
       keypoints: (M,T,V,3), M 1 or 2.
       centre: joint put in the origin, of the first body in its first frame.
       axis_z: joints (a, b), b - a is turned to +z (NTU: up the spine); None: no such turn.
-      axis_x: joints (a, b), a - b is turned to +x after that (NTU: right shoulder - left); or None.
+      axis_x: joints (a, b), a - b is turned to +x after that (NTU: right shoulder - left).
       dtype: in which centring and the angles are evaluated; np.float16 is upstream's practice.
 
     Returns:
@@ -158,8 +162,7 @@ def normalise_3d(
     x = np.where(there, x - origin, x)
     if axis_z:
         x = x @ _turn(x[0, 0, axis_z[1]] - x[0, 0, axis_z[0]], np.array([0, 0, 1])).T
-    if axis_x:
-        x = x @ _turn(x[0, 0, axis_x[0]] - x[0, 0, axis_x[1]], np.array([1, 0, 0])).T
+    x = x @ _turn(x[0, 0, axis_x[0]] - x[0, 0, axis_x[1]], np.array([1, 0, 0])).T
     return x.astype(np.float32), origin.astype(np.float32)
 
 
@@ -194,7 +197,7 @@ PREPARATIONS = {
     "prenorm2d_auto": prenorm2d_auto,
     "prenorm3d": prenorm3d,
     "prenorm3d_float16": prenorm3d_float16,
-    "prenorm3d_unturned": prenorm3d_unturned,
+    "prenorm3d_no_spine": prenorm3d_no_spine,
     "trim": trim,
     "trim_copy": trim_copy,
     "unit": unit,

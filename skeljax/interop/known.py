@@ -148,11 +148,11 @@ KNOWN = (
         arguments=lambda state: {"heads": len(state["l1.agcn.shared_topology"])},
     ),
     _pyskl(
-        "dgstgcn", "pre.0.weight", absent=_PROTOTYPES, practice="pyskl_unturned", shared=True,
+        "dgstgcn", "pre.0.weight", absent=_PROTOTYPES, practice="pyskl_no_spine", shared=True,
         arguments=_dgstgcn,
     ),
     _pyskl(
-        "protogcn", "pre.0.weight", sign=_PROTOTYPES, practice="pyskl_unturned", shared=True,
+        "protogcn", "pre.0.weight", sign=_PROTOTYPES, practice="pyskl_no_spine", shared=True,
         arguments=lambda state: _dgstgcn(state) | {"prototypes": len(state[_PROTOTYPES])},
     ),
     _pyskl("aagcn_pyskl", "conv_d.0.weight", sign="backbone.gcn.0.gcn.conv_sa.weight"),

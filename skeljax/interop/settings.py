@@ -37,14 +37,14 @@ PRACTICES = {
     },
 }
 # DG-STGCN and ProtoGCN saw skeletons that are not turned upright
-PRACTICES["pyskl_unturned"] = PRACTICES["pyskl"] | {
-    25: ("ntu25_pyskl", "prenorm3d_unturned", "pyskl", {})
+PRACTICES["pyskl_no_spine"] = PRACTICES["pyskl"] | {
+    25: ("ntu25_pyskl", "prenorm3d_no_spine", "pyskl", {})
 }
 # endings of NTU configs
 _CLEANED = {
     "ctrgcn": "",
     "pyskl": "_pyskl",
-    "pyskl_unturned": "_pyskl",
+    "pyskl_no_spine": "_pyskl",
     "contrastive": "_listed",
 }
 
