@@ -181,8 +181,7 @@ def test_what_packing_did_is_done_to_new_clips(tmp_path):
             clips, layout="ucla20", classes=tuple("abcd"), prepare="unit", split=split
         )
         packed.save(tmp_path / "data" / f"{split}.npz")
-    config = tiny.config(tmp_path / "data", train__epochs=1)
-    runs.run(config, tmp_path / "run")
+    runs.run(tiny.config(tmp_path / "data", train__epochs=0), tmp_path / "run")
     np.save(tmp_path / "new.npy", made["test"][0].keypoints)
     found = predict.look(tmp_path / "run", [tmp_path / "new.npy"])
     tested = read(tmp_path / "run").scores[0]
