@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import pathlib
 import resource
 import sys
 import time
@@ -13,7 +11,7 @@ from absl import flags
 from skeljax.errors import run_cli
 from skeljax.main import parse
 
-_STEPS = flags.DEFINE_integer("steps", 20, "steps to time")
+_STEPS = flags.DEFINE_integer("steps", 20, "steps to time", lower_bound=1)
 _OUT = flags.DEFINE_string("out", None, "also write the numbers to this JSON file")
 
 
@@ -26,14 +24,14 @@ def main(argv: list[str]) -> None:
     for name, value in row.items():
         print(f"{name:<22}{value:,.4g}" if isinstance(value, float) else f"{name:<22}{value}")
     if _OUT.value:
-        from skeljax import rundir
+        from skeljax import files, rundir
 
         row |= {
             "command": rundir.command(),
             "versions": rundir.versions(),
             "git": rundir.git_state(),
         }
-        pathlib.Path(_OUT.value).write_text(json.dumps(row, indent=1) + "\n")
+        files.write_json(_OUT.value, row)
 
 
 def measure(config, mesh, steps: int) -> dict:
@@ -49,8 +47,16 @@ def measure(config, mesh, steps: int) -> dict:
     from skeljax.job import build, load_stores, training_facts
     from skeljax.optim import learning_rate
     from skeljax.sharding import replicate, replicated
-    from skeljax.train import clip_order, make_batch, make_chunk, make_init, optimizer_for
+    from skeljax.train import (
+        check_numbers,
+        clip_order,
+        make_batch,
+        make_chunk,
+        make_init,
+        optimizer_for,
+    )
 
+    check_numbers(config, mesh)
     stores = load_stores(config)
     batch = config.train.batch
     order = clip_order(config, stores.train, 0)

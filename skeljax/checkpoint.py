@@ -137,7 +137,7 @@ def _hush_orphans() -> None:
     told. Of the others, threads would print a trace of not finding that loop, tasks one of theirs.
     """
     before = sys.unraisablehook
-    if before.__name__ == "_without_orphans":
+    if getattr(before, "__name__", "") == "_without_orphans":
         return
 
     def _without_orphans(told):
@@ -145,7 +145,11 @@ def _hush_orphans() -> None:
             before(told)
 
     sys.unraisablehook = _without_orphans
-    logging.getLogger("asyncio").addFilter(lambda record: "orbax" not in record.getMessage())
+    logging.getLogger("asyncio").addFilter(_not_orbax)
+
+
+def _not_orbax(record) -> bool:
+    return "orbax" not in record.getMessage()
 
 
 def _abstract(x):

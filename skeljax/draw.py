@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from skeljax import files
 from skeljax.data.store import Store
-from skeljax.errors import ConfigError, DataError, choose, run_cli
+from skeljax.errors import ConfigError, DataError, choose, positive, run_cli
 from skeljax.layouts import Layout, get_layout
 from skeljax.readers.checks import check_keypoints
 
@@ -164,9 +164,9 @@ def main(argv=None) -> None:
     parser.add_argument("--clip", help="name of the clip (the first)")
     parser.add_argument("--layout", help="layout of an array: a name or a TOML file")
     parser.add_argument("--out", default="clip.png", help=".png: a strip; .gif: an animation")
-    parser.add_argument("--frames", type=int, default=6, help="frames of the strip")
+    parser.add_argument("--frames", type=positive, default=6, help="frames of the strip")
     parser.add_argument("--up", default="y", help="axis upwards in 3-D: y, or z after prenorm3d")
-    parser.add_argument("--data-dir", help="where the datasets are")
+    parser.add_argument("--data_dir", "--data-dir", help="where the datasets are")
     args = parser.parse_args(argv)
     suffix = choose("picture", pathlib.Path(args.out).suffix, (".png", ".gif"), where=args.out)
     keypoints, layout, title = load(args.what, args.clip, args.layout, args.data_dir)

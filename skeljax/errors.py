@@ -53,6 +53,13 @@ def choose(kind: str, name: str, options: Iterable[str], where: str | None = Non
     )
 
 
+def positive(text: str) -> int:
+    """An option that is a number from 1 on, for argparse."""
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
+
+
 def run_cli(main: Callable[..., object], *args) -> None:
     """Runs a verb. A SkeljaxError is printed alone and exits 2, Ctrl-C exits 130."""
     try:

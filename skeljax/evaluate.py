@@ -14,8 +14,8 @@ from skeljax import scores as score_files
 from skeljax.checkpoint import Checkpoints
 from skeljax.data.feeder import eval_batches
 from skeljax.data.recipes import device_data, num_clips, render
-from skeljax.errors import CheckpointError, DataError, choose, run_cli
-from skeljax.job import Job, build, check_layout, load_split
+from skeljax.errors import CheckpointError, DataError, choose, positive, run_cli
+from skeljax.job import Job, build, check_layout, load_split, load_training
 from skeljax.report import write_report
 from skeljax.scores import Scores
 from skeljax.sharding import is_main, make_mesh, replicate, replicated, set_up, split
@@ -194,6 +194,8 @@ def _candidates(workdir, config, state, judged: str):
         yield "last", {"params": state.params, "extra": state.extra}, int(state.step)
     if config.train.test_best and config.train.validate_every:
         best = Checkpoints(pathlib.Path(workdir) / "best", read_only=True)
+        if best.latest is None:  # nothing was trained
+            return
         yield f"best_{judged}", best.variables(best.latest), best.latest
 
 
@@ -237,7 +239,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--data_dir", help="TFDS folder")
     made.add_argument("--out", help="scores: .npz, .json, .csv, or .pkl (the public form)")
     made.add_argument("--metrics", default="top1,top5,mean_class", help="of " + ", ".join(METRICS))
-    made.add_argument("--batch", type=int, help="clips a dispatch")
+    made.add_argument("--batch", type=positive, help="clips a dispatch")
     made.add_argument("--devices", default="", help="a number or a list of devices")
     return made
 
@@ -245,6 +247,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> None:
     options = parser().parse_args(argv)
     wanted = [choose("metric", m, METRICS, where="--metrics") for m in options.metrics.split(",")]
+    if options.out:  # before the work
+        choose("score file", pathlib.Path(options.out).suffix, score_files.SUFFIXES, where="--out")
     set_up()
     scores = evaluate_run(options)
     if is_main():
@@ -276,7 +280,7 @@ def evaluate_run(options) -> Scores:
     job = build(config, facts)
     bank = None
     if hasattr(job.method, "knn"):
-        bank = load_split(config, config.data.train).with_bodies(facts.num_bodies)
+        bank = load_training(config)[0].with_bodies(facts.num_bodies)
     judge = make_evaluator(
         job, store.with_bodies(facts.num_bodies), bank, options.batch or config.test.batch, mesh
     )

@@ -32,7 +32,8 @@ def atomic(path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise DataError("cannot write the file", where=path, found=error.strerror) from None
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink()
 
 
 @contextlib.contextmanager

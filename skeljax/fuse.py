@@ -47,6 +47,10 @@ PRESETS = {
 }
 
 
+# What runs of InfoGCN and LST call bones, and what they call joints (its k goes past the root).
+_KIN = {"infogcn1": "bone", "lst1": "bone", "lst6": "joint"}
+
+
 def fuse(streams: Sequence[Scores], weights: Sequence[float], rule: str) -> Scores:
     """Weighted sum of S streams' scores of the same clips, matched by clip name.
 
@@ -195,6 +199,8 @@ def preset_weights(preset: Preset, sources: Sequence) -> list[float]:
         )
     named = [stream_name(path) for path in sources]
     if all(named):
+        parts = [name.partition("_") for name in named]
+        named = ["".join((_KIN.get(base, base), *motion)) for base, *motion in parts]
         if sorted(named) != sorted(preset.weights):
             raise ConfigError("other streams than the preset's", found=named, expected=expected)
         return [preset.weights[name] for name in named]

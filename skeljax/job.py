@@ -63,23 +63,31 @@ def load_stores(config: ConfigDict) -> Stores:
     Raises:
       DataError: a split is absent, empty, broken, or shares clips with another.
     """
-    train, test = load_split(config, config.data.train), load_split(config, config.data.test)
-    check_disjoint(train, test)
+    train, val = load_training(config)
+    test = load_split(config, config.data.test)
+    for part in filter(None, (train, val)):
+        check_disjoint(part, test)
     if train.classes != test.classes:
+        odd = sorted(set(train.classes) ^ set(test.classes)) or ["the same in another order"]
         raise DataError(
             "train and test have different classes",
             where=config.data.dataset,
-            found=f"{len(train.classes)} and {len(test.classes)}",
+            found=f"{len(train.classes)} and {len(test.classes)}; {', '.join(odd[:5])}",
         )
-    if config.data.labelled < 1:
-        train = train.select(labelled_subset(train.label, config.data.labelled))
-    val = None
-    if config.data.val_by:
-        kept, held = hold_out(train, config.data.val_by, config.data.val_fraction, config.seed)
-        train, val = train.select(kept), train.select(held)
     bodies = config.data.bodies or train.bodies
     parts = (None if part is None else part.with_bodies(bodies) for part in (train, val, test))
     return Stores(*parts)
+
+
+def load_training(config: ConfigDict) -> tuple[Store, Store | None]:
+    """The clips that are trained on, and those held out of them."""
+    train = load_split(config, config.data.train)
+    if config.data.labelled < 1:
+        train = train.select(labelled_subset(train.label, config.data.labelled))
+    if not config.data.val_by:
+        return train, None
+    kept, held = hold_out(train, config.data.val_by, config.data.val_fraction, config.seed)
+    return train.select(kept), train.select(held)
 
 
 def load_split(config: ConfigDict, split: str) -> Store:

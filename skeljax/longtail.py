@@ -11,7 +11,7 @@ import sys
 import numpy as np
 
 from skeljax.data import longtail
-from skeljax.errors import DataError, choose, run_cli
+from skeljax.errors import DataError, choose, positive, run_cli
 from skeljax.files import atomic
 
 SHAPES = {"exponential": longtail.exponential_counts, "step": longtail.step_counts}
@@ -63,7 +63,9 @@ def main(argv: list[str]) -> None:
     parser.add_argument("name", help="dataset or dataset/config")
     parser.add_argument("--factor", type=float, default=100, help="first class over last")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--most", type=int, help="clips of the first class (default: what it has)")
+    parser.add_argument(
+        "--most", type=positive, help="clips of the first class (default: what it has)"
+    )
     parser.add_argument("--shape", choices=SHAPES, default="exponential")
     parser.add_argument("--split", default="train", help="from which the clips are drawn")
     parser.add_argument("--out", metavar="FILE", help="default: print the names")

@@ -71,6 +71,10 @@ def parse(argv: list[str]):
             ),
             do="--config FILE.py --print_config lists every field",
         ) from error
+    except (SyntaxError, ImportError, NameError) as error:
+        raise ConfigError(
+            "the config file cannot be run", found=f"{type(error).__name__}: {error}"
+        ) from error
     if rest[1:]:
         raise ConfigError("unknown arguments", found=" ".join(rest[1:]), expected="--flags only")
     if config is None:

@@ -79,13 +79,15 @@ def make_optimizer(
       groups: {label: {"lr_ratio": float, "weight_decay": float}}, either may be left out.
 
     Raises:
-      ConfigError: unknown optimizer, or a group that labels no parameter.
+      ConfigError: unknown optimizer or option, or a group that labels no parameter.
     """
     choose("optimizer", name, ("sgd", "adamw"), where="optim.name")
     groups = dict(groups or {})
     used = sorted(set(jax.tree.leaves(labels)))  # in one order, or half the runs compile anew
-    for label in groups:
+    for label, options in groups.items():
         choose("parameter group", label, used, where="optim.groups")
+        for option in options:
+            choose("option", option, ("lr_ratio", "weight_decay"), where=f"optim.groups.{label}")
     if "frozen" in groups:
         raise ConfigError("frozen parameters take no rate", where="optim.groups.frozen")
 

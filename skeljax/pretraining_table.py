@@ -12,6 +12,7 @@ import pathlib
 from ml_collections import ConfigDict
 
 from skeljax import files, self_supervised
+from skeljax.errors import ConfigError
 from skeljax.report import aligned
 from skeljax.row import finished
 from skeljax.sharding import is_main
@@ -30,7 +31,12 @@ def train_table(config: ConfigDict, workdir, mesh, stop) -> dict:
 
     Returns:
       table.json's content; {} if it was asked to stop.
+
+    Raises:
+      ConfigError: the last epochs are not to be tested.
     """
+    if not config.train.test_last:
+        raise ConfigError("a table is made of tested runs", where="train.test_last", found=False)
     workdir, rows = pathlib.Path(workdir), {}
     for method in ("random", *self_supervised.TABLE):
         results = {}
@@ -78,8 +84,9 @@ def parts(config: ConfigDict, workdir: pathlib.Path, method: str):
 def row(config: ConfigDict, method: str, folders: dict[str, pathlib.Path]) -> dict:
     """What the table says of a method: top-1 fractions by kNN and of the linear classifier."""
     knn = files.read_json(next(iter(folders.values())) / "result.json")
+    judged = "val" if config.data.val_by else "test"
     last, best = (
-        files.read_json(folders["linear"] / f"result{end}.json") for end in ("", "_best_test")
+        files.read_json(folders["linear"] / f"result{end}.json") for end in ("", f"_best_{judged}")
     )
     return {
         "knn": knn["top1"],
@@ -91,7 +98,7 @@ def row(config: ConfigDict, method: str, folders: dict[str, pathlib.Path]) -> di
 
 def table(rows: dict) -> str:
     """The rows as text, in percent."""
-    lines = [["encoder", "kNN", "linear, last", "linear, best on test", "published"]]
+    lines = [["encoder", "kNN", "linear, last", "linear, best", "published"]]
     for method, found in rows.items():
         numbers = [f"{100 * found[field]:.2f}" for field in ("knn", "linear", "linear_best")]
         lines.append([method, *numbers, str(found["published"] or "-")])

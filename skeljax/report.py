@@ -259,6 +259,14 @@ def _write(path, text: str) -> None:
         file.write(text.encode())
 
 
+def _names(paths: Sequence[str]) -> list[str]:
+    """A folder for each run of several: its last name, or the whole path where two share one."""
+    names = [pathlib.Path(path).name for path in paths]
+    if len(set(names)) == len(names):
+        return names
+    return [path.strip("./").replace("/", "_") for path in paths]
+
+
 def main(argv=None) -> None:
     """``skeljax report``."""
     parser = argparse.ArgumentParser(prog="skeljax report", description="Tables and pictures.")
@@ -268,9 +276,10 @@ def main(argv=None) -> None:
     args = parser.parse_args(argv)
     rows = table(args.runs)
     several = len(args.runs) > 1
-    for path in args.runs:
-        stem = pathlib.Path(path).name
-        out = pathlib.Path(args.out) / (stem if several else ".") if args.out else None
+    for path, name in zip(args.runs, _names(args.runs)):
+        out, path = args.out, pathlib.Path(path)
+        if several and (args.out or path.is_file()):
+            out = pathlib.Path(args.out or path.parent / "report") / name
         text = write_report(path, baseline=args.baseline, out=out)
     print(aligned(rows) if several else text)
     if several and args.out:

@@ -39,12 +39,13 @@ def start(workdir: pathlib.Path, config: ConfigDict, facts, stores, mesh) -> dic
         "config": jsonable(config),
         "facts": facts_to_json(facts),
         "dataset": stores.train.dataset or config.data.dataset,
+        "preparation": stores.train.preparation,
         "fingerprint": stores.train.fingerprint,
         "test_fingerprint": stores.test.fingerprint,
     }
     path = workdir / "run.json"
     if path.exists():
-        _check_same(path, config, about)
+        _check_same(workdir, config, about)
     elif is_main():
         write(workdir, about, mesh)
     return about
@@ -80,8 +81,13 @@ def read(workdir: str | pathlib.Path) -> dict:
 
 
 def config_and_facts(about: dict):
-    """The (ConfigDict, Facts) that a run.json or a checkpoint carries."""
-    return ConfigDict(_tupled(about["config"])), facts_from_json(about["facts"])
+    """The (ConfigDict, Facts) that a run.json or a checkpoint carries.
+
+    Its `data.prepare` is what was done to the clips, also by `skeljax pack`.
+    """
+    config = ConfigDict(_tupled(about["config"]))
+    config.data.prepare = about.get("preparation", config.data.prepare)
+    return config, facts_from_json(about["facts"])
 
 
 @contextlib.contextmanager
@@ -214,8 +220,8 @@ def check_config(path, before: dict, config: ConfigDict) -> None:
         )
 
 
-def _check_same(path, config, about) -> None:
-    before = json.loads(path.read_text())
+def _check_same(workdir, config, about) -> None:
+    path, before = workdir / "run.json", read(workdir)
     check_config(path, before["config"], config)
     if before["fingerprint"] != about["fingerprint"]:
         raise ConfigError(

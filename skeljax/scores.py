@@ -116,9 +116,15 @@ def read(path) -> Scores:
             where=path,
             expected="(N, K)",
         )
-    for field, dtype in (("name", str), ("label", np.int32), ("classes", str)):
+    types = {"name": str, "label": np.int32, "classes": str, "train_counts": np.int64}
+    for field, dtype in types.items():
         if fields.get(field) is not None:
-            fields[field] = np.asarray(fields[field]).astype(dtype)
+            try:
+                fields[field] = np.asarray(fields[field]).astype(dtype)
+            except (TypeError, ValueError) as error:
+                raise DataError(
+                    f"{field!r} is not what it should be", where=path, found=error
+                ) from None
     fields.setdefault("kind", _guess_kind(fields["scores"]))
     choose("kind of scores", fields["kind"], KINDS, where=path)
     return Scores(**fields, source=str(path))
@@ -158,17 +164,21 @@ def _read_json(path) -> dict:
         )
     names = list(found["scores"])
     fields = {"name": names, "scores": list(found["scores"].values())}
-    if found.get("label"):
-        try:
-            fields["label"] = [found["label"][name] for name in names]
-        except KeyError as error:
-            raise DataError("a clip has no label", where=path, found=error.args[0]) from None
+    if label := found.get("label"):
+        if not isinstance(label, dict):
+            raise DataError("the labels have no names", where=path, expected='{"label": {name: k}}')
+        if absent := [name for name in names if name not in label]:
+            raise DataError("a clip has no label", where=path, found=absent[0])
+        fields["label"] = [label[name] for name in names]
     return fields | {k: found[k] for k in ("kind", "classes", "train_counts") if found.get(k)}
 
 
 def _read_csv(path) -> dict:
-    with open(path, newline="") as file:
-        header, *rows = list(csv.reader(file)) or [[]]
+    try:
+        with open(path, newline="") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError("cannot read the file", where=path, found=error) from None
     if header[:2] != ["name", "label"]:
         raise DataError(
             "the file holds no scores",

@@ -81,6 +81,11 @@ def pretraining(source: str, method: str, text: str = "") -> ConfigDict:
     words = [word.strip() for word in text.split(",")]
     if "all" in words:
         words.remove("all")
+        if "3s" in words:
+            raise ConfigError(
+                "the table is of one stream", where="the text after the colon of --config",
+                found=text, do="leave 3s out, or name one of " + ", ".join(presets.STREAMS),
+            )  # fmt: skip
         config = pretraining(source, TABLE[-1], ",".join(words))
         config.row.table = f"{source}:{','.join(words)}"
         return config

@@ -93,7 +93,10 @@ def make_mesh(devices: str = "") -> Mesh:
     have = jax.devices()
     try:
         if "," in devices:
-            chosen = [have[int(i)] for i in devices.split(",") if i]
+            places = [int(i) for i in devices.split(",") if i]
+            if min(places) < 0 or len(set(places)) < len(places):
+                raise IndexError
+            chosen = [have[i] for i in places]
         else:
             count = int(devices) if devices else len(have)
             if not 0 < count <= len(have):

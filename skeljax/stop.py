@@ -41,7 +41,7 @@ class Stop:
     def _listen(self) -> None:
         while number := os.read(self._read, 1):
             if number[0] in _SIGNALS and not self.working:
-                os.write(1, b"stopped before the first step, nothing to save\n")
+                os.write(1, b"stopped; there was nothing to save, the same command goes on\n")
                 os._exit(0)
         os.close(self._read)
 

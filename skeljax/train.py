@@ -29,6 +29,11 @@ from skeljax.sharding import is_main, replicate, replicated, split
 from skeljax.stop import Stop
 
 MAX_CHUNK = 128  # steps a dispatch at most
+_LEAST = {
+    "seed": 0, "train.epochs": 0, "train.batch": 1, "train.validate_every": 0,
+    "train.save_every": 1, "train.keep_every": 0, "test.batch": 1, "data.repeat": 1,
+    "data.bodies": 0,
+}  # fmt: skip
 
 
 @functools.partial(
@@ -133,12 +138,12 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, mesh, stop: Stop) -> 
       SkeljaxError: data, config, checkpoint or folder are not as they should be; NonFinite when
         the loss is no longer a number.
     """
+    check_numbers(config, mesh)
     workdir = pathlib.Path(workdir)
     # 1. data, model, optimizer
     stores = load_stores(config)
     order_of = functools.partial(clip_order, config, stores.train)
     per_epoch = len(order_of(0))
-    check_batch(config, mesh)
     facts = training_facts(config, stores.train, per_epoch)
     job = build(config, facts)
     total = per_epoch * config.train.epochs
@@ -216,6 +221,8 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, mesh, stop: Stop) -> 
         if last or (epoch + 1) % config.train.save_every == 0:
             checkpoints.save(state, about)
     # 4. results
+    if not config.train.epochs:
+        checkpoints.save(state, about)  # what it was given, so that the folder can be tested
     checkpoints.close()
     if best:
         best.close()
@@ -268,8 +275,13 @@ def check_finite(rows, order, first_step, train, workdir) -> None:
     )
 
 
-def check_batch(config, mesh) -> None:
-    """Whether the global batch can be split over the devices."""
+def check_numbers(config, mesh) -> None:
+    """Whether the numbers of a config are possible, and its batch can be split over the devices."""
+    for field, least in _LEAST.items():
+        part, _, name = field.rpartition(".")
+        value = (config[part] if part else config)[name]
+        if value < least:
+            raise ConfigError("the number is too small", where=field, found=value, expected=least)
     if config.train.batch % mesh.size:
         raise ConfigError(
             "the batch does not split evenly over the devices",

@@ -203,7 +203,7 @@ def test(args) -> dict:
         shown, features = outputs("train", unseen)
         query = np.isin(label, unseen)
         found["few shots"] = {}
-        for shots in map(int, args.shots.split(",")):
+        for shots in args.shots:
             mean, deviation = few_shot(
                 features["feature"], shown, out["feature"][query], label[query], shots
             )
@@ -220,6 +220,13 @@ def _shown(name, value) -> str:
     return f"{value:7.1f}" if name == "median_rank" else f"{100 * value:7.2f} %"
 
 
+def _counts(text: str) -> tuple[int, ...]:
+    counts = [part.strip() for part in text.split(",")]
+    if not all(count.isdecimal() and int(count) for count in counts):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers such as 1,5")
+    return tuple(map(int, counts))
+
+
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="skeljax zeroshot", description=__doc__.splitlines()[0])
     verbs = made.add_subparsers(dest="verb", required=True)
@@ -234,7 +241,9 @@ def parser() -> argparse.ArgumentParser:
     two = verbs.add_parser("test", help="test a run")
     two.add_argument("run", help="run folder")
     two.add_argument("--checkpoint", default="last", help="last, best, or a checkpoint's folder")
-    two.add_argument("--shots", default="", help="few-shot too: clips a class, such as 1,5")
+    two.add_argument(
+        "--shots", type=_counts, default=(), help="few-shot too: clips a class, such as 1,5"
+    )
     two.add_argument("--out", default="", help=".json to write")
     two.add_argument("--data_dir", default="", help="TFDS folder")
     two.add_argument("--devices", default="", help="a number or a list of devices")

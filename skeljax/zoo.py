@@ -10,7 +10,7 @@ import sys
 import jax
 import jax.numpy as jnp
 
-from skeljax.errors import choose, run_cli
+from skeljax.errors import choose, positive, run_cli
 from skeljax.layouts import Layout, get_layout
 from skeljax.models import BACKBONES
 from skeljax.models.heads import Classifier, Linear
@@ -112,9 +112,9 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="skeljax zoo", description=__doc__.splitlines()[0])
     made.add_argument("names", nargs="*", help="backbones; all by default")
     made.add_argument("--layout", default="ntu25", help="name or TOML file of the joints")
-    made.add_argument("--frames", type=int, default=100, help="T")
-    made.add_argument("--bodies", type=int, default=2, help="M")
-    made.add_argument("--classes", type=int, default=60, help="K")
+    made.add_argument("--frames", type=positive, default=100, help="T")
+    made.add_argument("--bodies", type=positive, default=2, help="M")
+    made.add_argument("--classes", type=positive, default=60, help="K")
     made.add_argument("--json", action="store_true", help="print JSON")
     return made
 

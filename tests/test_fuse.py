@@ -114,6 +114,21 @@ def test_a_preset_weighs_runs_by_their_stream_whatever_the_order(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "streams",
+    [
+        ("infogcn1", "infogcn1_motion", "joint_motion", "joint"),
+        ("lst1", "lst1_motion", "lst6_motion", "lst6"),
+    ],
+)
+def test_the_presets_of_lst_know_the_streams_of_its_configs(streams, tmp_path):
+    for name in streams:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "result.json").write_text(json.dumps({"stream": name}))
+    runs = [tmp_path / name for name in streams]
+    assert fuse.preset_weights(fuse.PRESETS["lst-4"], runs) == [0.8, 0.2, 0.2, 0.8]
+
+
+@pytest.mark.parametrize(
     "argv, said",
     [
         (["a.npz", "b.npz"], "say how scores are summed"),

@@ -111,3 +111,9 @@ def test_groups_have_one_order_in_every_process():
         for seed in "1234"
     }  # fmt: skip
     assert said == {"['backbone', 'head', 'mix', 'text']\n"}
+
+
+def test_a_misspelt_option_of_a_group_is_refused():
+    """It was ignored, and the text encoder trained at the rate of the network."""
+    with pytest.raises(ConfigError, match="did you mean 'lr_ratio'"):
+        _moved({"text": {"lr_ration": 0.01}})

@@ -9,6 +9,7 @@ import pytest
 
 from skeljax import presets
 from skeljax.errors import ConfigError
+from skeljax.methods import METHODS
 from skeljax.text import load_actions
 
 REPO = pathlib.Path(__file__).resolve().parents[1]
@@ -77,6 +78,40 @@ def test_every_config_builds(path):
         return built.method.loss_fn(params, extra, batch, key, 0)[0]
 
     assert jax.eval_shape(loss, jax.random.key(0)).shape == ()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_loss_is_taken_or_refused(method, monkeypatch):
+    """InfoGCN and ProtoGCN took any loss and trained with cross entropy."""
+    import numpy as np
+
+    import tiny
+    from skeljax import job, train
+    from skeljax.data.recipes import device_data
+    from skeljax.losses import Loss
+
+    asked = []
+    monkeypatch.setattr(Loss, "__call__", lambda self, *a: asked.append(a) or a[0].sum())
+    config = tiny.config("unused", "supervised")
+    presets.use_method(config, method, **tiny.METHODS.get(method, {}))
+    presets.use_loss(config, "focal")
+    if method == "protogcn":
+        presets.use_model(config, "protogcn", width=8)
+    store = tiny.store(8, layout="ucla20")
+    try:
+        built = job.build(config, job.training_facts(config, store, 1))
+    except ConfigError as error:
+        assert "'loss'" in str(error)
+        return
+    data = device_data(store, *built.train_recipes)
+
+    def loss(key):
+        batch = train.make_batch(built, data, np.arange(8, dtype=np.int32), key)
+        params, extra = built.method.init(key, batch)
+        return built.method.loss_fn(params, extra, batch, key, 0)[0]
+
+    jax.eval_shape(loss, jax.random.key(0))
+    assert asked
 
 
 def test_the_reference_is_up_to_date():

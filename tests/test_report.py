@@ -136,3 +136,19 @@ def test_verb_tells_several_runs_in_one_table(tmp_path, capsys):
     with open(tmp_path / "out/runs.csv") as file:
         assert [row[0] for row in csv.reader(file)] == ["run", "joint", "bone"]
     assert (tmp_path / "out/bone/confusion.png").exists()
+
+
+def test_runs_of_one_name_and_files_of_one_folder_are_kept_apart(tmp_path):
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+        make_run(tmp_path / place / "joint", JOINT if place == "a" else BONE, LABEL)
+    runs = [tmp_path / place / "joint" for place in ("a", "b")]
+    report.main([*map(str, runs), "--out", str(tmp_path / "out")])
+    found = sorted(path.read_text() for path in tmp_path.glob("out/*/confusion.csv"))
+    assert len(found) == 2 and found[0] != found[1]
+    files = [tmp_path / f"{name}.json" for name in ("two", "four")]
+    for file, run in zip(files, runs):
+        scores.write(file, scores.read(run))
+    report.main([*map(str, files)])
+    for file in files:
+        assert (tmp_path / "report" / file.name / "report.txt").is_file()

@@ -33,6 +33,9 @@ def test_round_trip(sample, tmp_path, suffix):
     np.testing.assert_array_equal(back.scores, sample.scores)
     for field in ("name", "label", "classes"):
         np.testing.assert_array_equal(getattr(back, field), getattr(sample, field))
+    if suffix != ".csv":
+        np.testing.assert_array_equal(back.train_counts, sample.train_counts)
+        assert back.train_counts.max() == 9, "an array, also of .json: a report asks for it"
     assert back.kind == "logits"
     assert os.listdir(tmp_path) == [path.name]
 
@@ -148,6 +151,8 @@ def test_damaged_files_are_said_to_be_damaged(tmp_path, sample):
     [
         ("x.json", '{"scores": {"a": [1, 2], "b": [1]}}', "one row of K numbers"),
         ("x.json", '{"scores": {"a": [1]}, "label": {"b": 0}}', "no label"),
+        ("x.json", '{"scores": {"a": [1]}, "label": [0]}', "labels have no names"),
+        ("x.json", '{"scores": {"a": [1]}, "label": {"a": "wave"}}', "'label' is not what"),
         ("x.json", "{", "no valid JSON"),
         ("x.csv", "name,label,c0\na,0,1\nb,1\n", "line 3"),
         ("x.csv", "name,label,c0\na,0,tall\n", "one row of K numbers"),
@@ -159,6 +164,18 @@ def test_text_files_with_faults(tmp_path, name, text, said):
     (tmp_path / name).write_text(text)
     with pytest.raises(DataError, match=said):
         scores.read(tmp_path / name)
+
+
+def test_a_binary_file_under_the_name_of_a_text(tmp_path):
+    (tmp_path / "x.csv").write_bytes(bytes(range(200, 256)))
+    with pytest.raises(DataError, match="cannot read"):
+        scores.read(tmp_path / "x.csv")
+
+
+def test_a_place_below_a_file_is_refused(sample, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot write"):
+        scores.write(tmp_path / "file" / "x.npz", sample)
 
 
 def test_missing_and_unknown_files(tmp_path, sample):

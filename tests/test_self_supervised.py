@@ -154,6 +154,24 @@ def test_the_parts_of_the_table(tmp_path):
     assert linear.model == first.model and linear.data.prepare == first.data.prepare
 
 
+def test_what_no_table_can_be_made_of_is_refused_at_once(tmp_path):
+    with pytest.raises(ConfigError, match="of one stream"):
+        self_supervised.pretraining("nwucla", "skelemixclr", "all,3s")
+    made = self_supervised.pretraining("nwucla", "skelemixclr", "all,cpu")
+    made.train.test_last = False
+    with pytest.raises(ConfigError, match="tested runs"):
+        pretraining_table.train_table(made, tmp_path, None, None)
+
+
+def test_the_best_epoch_is_that_of_the_part_held_out(tmp_path):
+    made = self_supervised.pretraining("nwucla", "skelemixclr", "all,cpu")
+    made.data.val_by = "subject"
+    for name, top1 in (("result", 0.5), ("result_best_val", 0.25)):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"top1": top1}))
+    found = pretraining_table.row(made, "random", {"knn": tmp_path, "linear": tmp_path})
+    assert (found["linear"], found["linear_best"]) == (0.5, 0.25)
+
+
 def test_the_table_is_told_in_percent():
     found = {"knn": 0.5, "linear": 0.625, "linear_best": 0.75, "published": 68.3}
     text = pretraining_table.table({"skeletonclr": found, "random": {**found, "published": None}})

@@ -10,8 +10,9 @@ import pytest
 
 import runs
 import tiny
-from skeljax import checkpoint, evaluate, train
+from skeljax import checkpoint, evaluate, predict, sharding, train
 from skeljax.errors import CheckpointError, ConfigError, DataError
+from skeljax.scores import read
 
 RESULT_FIELDS = {
     "dataset", "protocol", "split", "method", "backbone", "stream", "recipe", "top1", "top5",
@@ -138,6 +139,74 @@ def test_train_and_test_must_not_overlap(tmp_path):
     tiny.store(8, "train").save(tmp_path / "train.npz")
     tiny.store(8, "test").save(tmp_path / "test.npz")
     _refused(DataError, "clip000", tiny.config(tmp_path), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["train__batch", "test__batch", "train__save_every", "data__repeat"],
+)
+def test_numbers_that_cannot_be(field, data, tmp_path):
+    config = tiny.config(data, **{field: 0})
+    said = _refused(ConfigError, "too small", config, tmp_path)
+    assert field.replace("__", ".") in said
+    _refused(ConfigError, "too small", tiny.config(data, seed=-1), tmp_path)
+
+
+def test_classes_that_differ_are_named(data, tmp_path):
+    other = tiny.store(8, "test", first=1000)
+    other = tiny.Store(**{**vars(other), "classes": ("class0", "class1", "class2", "clap")})
+    tiny.store(8, "train").save(tmp_path / "train.npz")
+    other.save(tmp_path / "test.npz")
+    _refused(DataError, "4 and 4; clap, class3", tiny.config(tmp_path), tmp_path / "run")
+
+
+def test_a_broken_run_json_is_named(data, tmp_path):
+    (tmp_path / "run.json").write_text("{")
+    _refused(CheckpointError, "no run folder", tiny.config(data), tmp_path)
+
+
+def test_no_epoch_leaves_what_can_be_tested(data, tmp_path):
+    config = tiny.config(data, train__epochs=0, train__test_best=True)
+    result = runs.run(config, tmp_path)
+    options = evaluate.parser().parse_args([str(tmp_path)])
+    scores = evaluate.evaluate_run(options)
+    assert (scores.scores.argmax(1) == scores.label).mean() == pytest.approx(result["top1"])
+
+
+def test_what_packing_did_is_done_to_new_clips(tmp_path):
+    """Packed clips keep their preparation, whatever config.data.prepare says."""
+    made = {s: tiny.clips(8, first=n) for s, n in (("train", 0), ("test", 1000))}
+    for split, clips in made.items():
+        packed = tiny.Store.from_clips(
+            clips, layout="ucla20", classes=tuple("abcd"), prepare="unit", split=split
+        )
+        packed.save(tmp_path / "data" / f"{split}.npz")
+    runs.run(tiny.config(tmp_path / "data", train__epochs=0), tmp_path / "run")
+    np.save(tmp_path / "new.npy", made["test"][0].keypoints)
+    found = predict.look(tmp_path / "run", [tmp_path / "new.npy"])
+    tested = read(tmp_path / "run").scores[0]
+    np.testing.assert_allclose(found.logits[0], tested, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("option", [["--batch", "0"], ["--batch", "-3"], ["--out", "s.xyz"]])
+def test_wrong_options_are_told_before_the_work(option, trained):
+    with pytest.raises((SystemExit, ConfigError)) as raised:
+        evaluate.main([str(trained[0]), *option])
+    assert getattr(raised.value, "code", 2) == 2
+
+
+def test_devices_that_come_twice():
+    with pytest.raises(ConfigError, match="no such devices"):
+        sharding.make_mesh("0,0")
+
+
+@pytest.mark.parametrize("text", ["import nothing_of_this_name", "def (", "get_config = nobody"])
+def test_a_config_file_with_a_mistake(text, tmp_path):
+    (tmp_path / "mine.py").write_text(text)
+    command = [sys.executable, "-m", "skeljax.main", "--config", str(tmp_path / "mine.py")]
+    done = subprocess.run(command, cwd=runs.REPO, capture_output=True, text=True)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "the config file cannot be run" in done.stderr
 
 
 def test_an_epoch_smaller_than_a_batch(tmp_path):

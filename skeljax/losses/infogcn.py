@@ -52,6 +52,7 @@ def infogcn_loss(
     mmd_weight: float = 0.1,
     mean_weight: float = 1e-4,
     label_smoothing: float = 0.1,
+    ce: jax.Array | None = None,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The whole objective and its terms ``ce``, ``mmd``, ``mean_norm``.
 
@@ -63,11 +64,14 @@ def infogcn_loss(
       mmd_weight: lambda_2 of the public code.
       mean_weight: lambda_1.
       label_smoothing: share of the target spread evenly over the K classes.
+      ce: () another loss of the logits in place of the cross entropy with smoothed labels.
     """
-    target = jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
-    target = optax.smooth_labels(target, label_smoothing)
+    if ce is None:
+        target = jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
+        target = optax.smooth_labels(target, label_smoothing)
+        ce = optax.softmax_cross_entropy(logits, target).mean()
     terms = {
-        "ce": optax.softmax_cross_entropy(logits, target).mean(),
+        "ce": ce,
         "mmd": mmd(z, labels, prior),
         "mean_norm": mean_norm(z),
     }

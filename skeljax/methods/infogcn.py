@@ -40,11 +40,9 @@ class InfoGCN(Supervised):
         return params, {**extra, "prior": prior}
 
     def loss_fn(self, params, extra, batch, rng, step):
-        variables = {"params": params["backbone"], "batch_stats": extra["batch_stats"]}
-        features, moved = self.net.apply(
-            variables, batch["x"], train=True, mutable=["batch_stats"], rngs={"dropout": rng}
-        )
+        features, extra = self.features(params, extra, batch["x"], rng)
         logits = self.logits(params, features)
+        ce = self.classification(logits, batch["label"], step, rng)
         loss, terms = infogcn_loss(
             features.pooled,
             logits,
@@ -52,7 +50,7 @@ class InfoGCN(Supervised):
             extra["prior"],
             mmd_weight=self.mmd_weight,
             mean_weight=self.mean_weight,
-            label_smoothing=self.label_smoothing,
+            ce=ce,
         )
         top1 = jnp.mean(logits.argmax(-1) == batch["label"])
-        return loss, ({**extra, **moved}, {"top1": top1, **terms})
+        return loss, (extra, {"top1": top1, **terms})

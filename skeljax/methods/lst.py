@@ -10,7 +10,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from skeljax.errors import ConfigError, choose
 from skeljax.layouts import Layout
@@ -175,24 +174,19 @@ class Lst(Supervised):
             params["text"] = jax.tree.map(jnp.asarray, self.text_encoder.params)
         extra["text"] = self.text_tables()
         whole, _ = self.batch_texts(params, extra, jnp.zeros(1, jnp.int32), rng)
-        heads, features = self.text_heads(whole.shape[-1]), self.features(params, extra, batch)
+        heads, features = self.text_heads(whole.shape[-1]), self.test_features(params, extra, batch)
         params["text_heads"] = heads.init(jax.random.fold_in(rng, 1), features)["params"]
         return params, extra
 
     def loss_fn(self, params, extra, batch, rng, step):
-        variables = {"params": params["backbone"], "batch_stats": extra["batch_stats"]}
-        features, moved = self.net.apply(
-            variables, batch["x"], train=True, mutable=["batch_stats"], rngs={"dropout": rng}
-        )
+        features, extra = self.features(params, extra, batch["x"], rng)
         label, logits = batch["label"], self.logits(params, features)
-        target = jax.nn.one_hot(label, len(self.facts.classes))
-        target = optax.smooth_labels(target, self.label_smoothing)
-        loss = self.loss(logits, target, step, jax.random.fold_in(rng, 1))
+        loss = self.classification(logits, label, step, rng)
         whole, parts = self.batch_texts(params, extra, label, jax.random.fold_in(rng, 2))
         terms = self.text_terms(params, self.project(params, features), (whole, *parts), label)
         top1 = jnp.mean(logits.argmax(-1) == label)
         metrics = {"top1": top1, "text": terms.mean()}
-        return loss + self.alpha * terms.mean(), ({**extra, **moved}, metrics)
+        return loss + self.alpha * terms.mean(), (extra, metrics)
 
     def text_terms(self, params, skeletons, texts, label) -> jax.Array:
         """The contrastive terms that `terms` names, of five (B, d) each."""
@@ -209,7 +203,8 @@ class Lst(Supervised):
         width, part_width = (len(heads[name]["bias"]) for name in ("whole", "head"))
         return self.text_heads(width, part_width).apply({"params": heads}, features)
 
-    def features(self, params, extra, batch) -> Features:
+    def test_features(self, params, extra, batch) -> Features:
+        """Features of a test."""
         variables = {"params": params["backbone"], "batch_stats": extra["batch_stats"]}
         return self.net.apply(variables, batch["x"], train=False)
 
@@ -217,7 +212,7 @@ class Lst(Supervised):
 
     def embed(self, params, extra, batch) -> jax.Array:
         """(N, P, d) rows of length 1, one for each of the terms that were trained."""
-        found = self.project(params, self.features(params, extra, batch))
+        found = self.project(params, self.test_features(params, extra, batch))
         return jnp.stack([unit(found[i]) for i in TERMS[self.terms]], 1)
 
     def class_texts(self, params, extra) -> jax.Array:

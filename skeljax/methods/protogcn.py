@@ -7,7 +7,6 @@ import dataclasses
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import optax
 
 from skeljax.errors import ConfigError
 from skeljax.losses.protogcn import class_contrast
@@ -17,7 +16,7 @@ from skeljax.models.layers import torch_uniform
 
 @dataclasses.dataclass(frozen=True)
 class ProtoGCN(Supervised):
-    """ProtoGCN (Liu et al., CVPR 2025): cross entropy and its class-specific contrastive loss.
+    """ProtoGCN (Liu et al., CVPR 2025): a loss of logits and its class-specific contrastive loss.
 
     The memory of one feature a class is kept in `extra`, so that a resumed run goes on with it, and
     moves with the global batch (the original saves none and keeps one a device). A prediction is
@@ -56,14 +55,9 @@ class ProtoGCN(Supervised):
         return {**params, "contrast": contrast["params"]}, {**extra, "memory": memory}
 
     def loss_fn(self, params, extra, batch, rng, step):
-        variables = {"params": params["backbone"], "batch_stats": extra["batch_stats"]}
-        features, moved = self.net.apply(
-            variables, batch["x"], train=True, mutable=["batch_stats"], rngs={"dropout": rng}
-        )
+        features, extra = self.features(params, extra, batch["x"], rng)
         logits, label = self.logits(params, features), batch["label"]
-        target = jax.nn.one_hot(label, len(self.facts.classes))
-        target = optax.smooth_labels(target, self.label_smoothing)
-        ce = optax.softmax_cross_entropy(logits, target).mean()
+        ce = self.classification(logits, label, step, rng)
         graph = features.graph.reshape(len(label), -1)
         csc, memory = class_contrast(
             self.contrast(graph.shape[1]).apply({"params": params["contrast"]}, graph),
@@ -76,7 +70,7 @@ class ProtoGCN(Supervised):
         memory = jax.lax.stop_gradient(memory)
         top1 = jnp.mean(logits.argmax(-1) == label)
         metrics = {"top1": top1, "ce": ce, "csc": csc}
-        return ce + self.csc_weight * csc, ({**extra, **moved, "memory": memory}, metrics)
+        return ce + self.csc_weight * csc, ({**extra, "memory": memory}, metrics)
 
     def contrast(self, size: int) -> nn.Dense:
         """Rebuilt topologies (N, V V), size V V -> features (N, E)."""

@@ -74,7 +74,12 @@ def load_actions(source: str) -> tuple[Action, ...]:
       SkeljaxError: no such descriptions, or a file that is not in its form.
     """
     if "," in source or source.endswith(".txt"):
-        return read_lines(*(_lines(path) for path in source.split(",")))
+        paths = source.split(",")
+        if len(paths) > 3:
+            raise ConfigError(
+                "too many text files", where=source, expected="PARTS[,SYNONYMS[,SENTENCES]]"
+            )
+        return read_lines(*map(_lines, paths))
     if not source.endswith(".toml"):
         source = _FOLDER / f"{choose('descriptions', source, shipped())}.toml"
     path = pathlib.Path(source).expanduser()

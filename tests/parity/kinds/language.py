@@ -185,7 +185,7 @@ def _quickly(of, run):
 
 
 def _evaluate(of, params, stats, x):
-    features = of.features(params, {"batch_stats": stats}, {"x": x})
+    features = of.test_features(params, {"batch_stats": stats}, {"x": x})
     return of.logits(params, features), of.project(params, features)
 
 
