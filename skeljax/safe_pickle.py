@@ -22,7 +22,6 @@ _ALLOWED = {
     ("builtins", "set"): set,
     ("builtins", "frozenset"): frozenset,
     ("builtins", "complex"): complex,
-    ("builtins", "bytearray"): bytearray,
     **{
         (f"numpy.{core}.multiarray", name): value
         for core in ("core", "_core")
@@ -35,13 +34,22 @@ def _frombuffer(buffer, dtype, shape, order):
     return np.frombuffer(buffer, dtype).reshape(shape, order=order)
 
 
+def _bytearray(*args):
+    if args and isinstance(args[0], int):  # that many zeros: a few bytes of a file, all of memory
+        raise pickle.UnpicklingError(f"a bytearray of {args[0]:,} zeros")
+    return bytearray(*args)
+
+
 def _latin1(text, encoding):
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"bytes in the encoding {encoding!r}")
     return text.encode("latin1")
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):
+    """The one in Python: in C a single damaged number, the place of a memo, can ask for all of
+    memory."""
+
     def find_class(self, module, name):
         module = {"__builtin__": "builtins"}.get(module, module)
         if (module, name) in _ALLOWED:
@@ -49,6 +57,8 @@ class _Unpickler(pickle.Unpickler):
         # Python functions are handed out wrapped anew: a pickle can set attributes on them.
         if name == "_frombuffer" and module in ("numpy.core.numeric", "numpy._core.numeric"):
             return lambda *args: _frombuffer(*args)
+        if (module, name) == ("builtins", "bytearray"):
+            return lambda *args: _bytearray(*args)
         if (module, name) == ("_codecs", "encode"):  # bytes of protocols 0 to 2
             return lambda *args: _latin1(*args)
         raise _Forbidden(f"{module}.{name}")
@@ -80,7 +90,10 @@ def loads(content: bytes, where):
 
 def _load(file, where):
     try:
-        return _Unpickler(file, encoding="latin1").load()
+        found = _Unpickler(file, encoding="latin1").load()
+        if callable(found):
+            raise pickle.UnpicklingError(f"it ends at {found!r}")
+        return found
     except _Forbidden as error:
         raise DataError(
             "the pickle holds more than arrays and plain containers; it was not read further",
