@@ -91,7 +91,7 @@ def test_five_commands_lead_to_a_trained_model(tmp_path, monkeypatch):
 
 def mediapipe(folder, name, x) -> None:
     """By the page's own snippet."""
-    given = {"json": json, "pathlib": pathlib}
+    given = {}
     exec(TEXT["python"], given)
     keys = ("x", "y", "z", "visibility")
     results = [
