@@ -55,6 +55,7 @@ def skeljax(line: str, extra=()):
     return done.stdout
 
 
+@pytest.mark.slow  # a minute of CPU, most of it compiling
 def test_five_commands_lead_to_a_trained_model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").symlink_to(ROOT / "configs")
