@@ -189,3 +189,16 @@ def test_containers(kind, count, tmp_path):
         path = path if kind == "npy" else tmp_path / f"{i % 7}{name}"
         path.write_bytes(damaged(text, rng))
         attempt(lambda _, path=path: read(path), path.read_bytes())
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (b"\x80\x02cbuiltins\nbytearray\n(J\xff\xff\xff\x7ftR.", "2,147,483,647 zeros"),
+        (b"\x80\x02cnumpy\nndarray\n.", "ends at"),
+        (b"\x80\x02]r\xff\xff\xff\xff\x94", "EOFError"),  # place 2^32 of the memo
+    ],
+)
+def test_a_few_bytes_of_a_pickle_do_not_take_all_memory(text, message):
+    with pytest.raises(DataError, match=message):
+        safe_pickle.loads(text, "a.pkl")

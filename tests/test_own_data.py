@@ -1,15 +1,12 @@
 """A folder of one's own clips: read, packed, checked, and every mistake in words."""
 
-import pathlib
-import re
-
 import numpy as np
 import pytest
 
 from skeljax import check, pack
 from skeljax.data.store import Store
 from skeljax.errors import ConfigError, DataError
-from skeljax.layouts import _FIELDS, get_layout
+from skeljax.layouts import get_layout
 from skeljax.readers import Clip, arrays
 
 ROWS = ["name,label,subject,split", "a,wave,1,train", "b,clap,2,train", "c,wave,3,test"]
@@ -231,20 +228,3 @@ def test_check_refuses_what_it_does_not_know(tmp_path):
         check.main(["sinthetic"])
     with pytest.raises(DataError, match="skeljax prepare nw_ucla"):
         check.main(["nw_ucla", "--data_dir", str(tmp_path)])
-
-
-def test_the_page_on_own_data_holds(tmp_path):
-    """Its layout loads, and its folder packs."""
-    page = (pathlib.Path(__file__).parents[1] / "docs" / "own_data.md").read_text()
-    blocks = dict(re.findall(r"```(\w+)\n(.*?)```", page, re.DOTALL))
-    (tmp_path / "upper.toml").write_text(blocks["toml"])
-    layout = get_layout(str(tmp_path / "upper.toml"))
-    assert layout.num_joints == 8 and len(layout.pairs) == 3
-    (tmp_path / "labels.csv").write_text(blocks["csv"])
-    for name in ("take01", "take02"):
-        np.save(tmp_path / f"{name}.npy", np.random.default_rng(0).uniform(size=(5, 8, 3)))
-    pack.pack(tmp_path, str(tmp_path / "upper.toml"), tmp_path / "mydata", prepare="unit")
-    assert {path.name for path in (tmp_path / "mydata").iterdir()} == {"train.npz", "test.npz"}
-    fields = set(re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", page, re.MULTILINE))
-    named = {field for row in fields for field in re.findall(r"\w+", row)}
-    assert named | set(re.findall(r"^(\w+) =", blocks["toml"], re.MULTILINE)) >= _FIELDS - {"name"}

@@ -114,9 +114,9 @@ def parse(text: bytes, where: str) -> Recording:
     name = where.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".skeleton")
     text = _AHEAD + text.rstrip() + b"\n"
     chars = np.frombuffer(text, np.uint8)
-    is_mark = chars == _SPACE
-    is_mark |= chars == _DOT
-    is_mark |= chars == _END
+    is_mark, equal = chars == _SPACE, chars == _DOT
+    is_mark |= equal
+    is_mark |= np.equal(chars, _END, out=equal)  # new memory costs more than the comparison
     marks = np.flatnonzero(is_mark)
     kinds = chars.take(marks)
     ends = np.flatnonzero(kinds == _END)  # as places among the marks; the first one ends _AHEAD
@@ -125,21 +125,27 @@ def parse(text: bytes, where: str) -> Recording:
     def line(i: int) -> bytes:
         return text[starts[i] : stops[i]]
 
+    def count(i: int) -> int:
+        number = int(text[starts[i] : stops[i]])
+        if number < 0:
+            raise ValueError
+        return number
+
     ids: dict[bytes, int] = {}
     first: list[int] = []  # line of the first joint of every body
     frame: list[int] = []
     body: list[int] = []
     at, num_frames = 0, None
     try:
-        num_frames = _count(line(0))
+        num_frames = count(0)
         at = 1
         for t in range(num_frames):
-            bodies = _count(line(at))
+            bodies = count(at)
             at += 1
             for _ in range(bodies):
                 key = line(at).split(None, 1)[0]
                 at += 1
-                joints = _count(line(at))
+                joints = count(at)
                 if joints < JOINTS:
                     raise ValueError
                 at += 1
@@ -181,13 +187,6 @@ def parse(text: bytes, where: str) -> Recording:
         np.array(body, np.int32),
         tuple(key.decode("ascii", "replace") for key in ids),
     )
-
-
-def _count(line: bytes) -> int:
-    number = int(line)
-    if number < 0:
-        raise ValueError
-    return number
 
 
 def _points(text: bytes, marks: np.ndarray, kinds: np.ndarray, before: np.ndarray) -> np.ndarray:
