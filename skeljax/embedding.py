@@ -73,7 +73,7 @@ def gradient(y: np.ndarray, p: np.ndarray) -> np.ndarray:
     return 4 * (pull.sum(1)[:, None] * y - pull @ y)
 
 
-def tsne(x: np.ndarray, perplexity: float = 30.0, steps: int = 300) -> np.ndarray:
+def tsne(x: np.ndarray, perplexity: float = 30.0, steps: int = 400) -> np.ndarray:
     """(N, 2): neighbours in x (N, D) stay neighbours; distances between groups mean little.
 
     The exact form, N^2 a step. It starts at the principal components, so nothing is drawn.

@@ -30,6 +30,7 @@ METHODS = {
 # These take many passes a step: a smaller backbone for them.
 CONTRASTIVE = ("skeletonclr", "skelemixclr", "crosclr")
 QUICK = {"supervised", "brl"}
+TESTED = {"supervised", "skeletonclr"}  # the process tests test these: by logits, by neighbours
 
 
 def methods(quick=QUICK) -> list:
@@ -65,6 +66,11 @@ def dataset(folder, *, train: int = 40, test: int = 18, **kwargs):
     store(train, "train", **kwargs).save(folder / "train.npz")
     store(test, "test", first=1000, **kwargs).save(folder / "test.npz")
     return folder
+
+
+def small(config) -> None:
+    """A backbone that compiles in seconds, with two levels to tap."""
+    presets.use_model(config, "stgcn_contrastive", width=8, depth=2, grow=(2,), last_width=16)
 
 
 def config(folder, method: str = "supervised", **fields):

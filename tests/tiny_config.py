@@ -10,4 +10,9 @@ import tiny
 
 def get_config(text):
     method, folder = text.split(",")
-    return tiny.config(folder, method, train__epochs=4)
+    made = tiny.config(folder, method, train__epochs=4)
+    if method not in {"supervised", *tiny.CONTRASTIVE}:
+        tiny.small(made)
+    if method not in tiny.TESTED:
+        made.train.validate_every, made.train.test_last = 0, False
+    return made
