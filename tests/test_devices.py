@@ -19,10 +19,10 @@ def rate(method: str) -> float:
     """Peak learning rate.
 
     Gradients of the contrastive methods are some thirty times as long here (norm 30 to 130; their
-    vectors start short), so that one ReLU that turns by the last bit moves a kernel by 2e-5 at
-    3e-4: SkeleMixCLR in float32, nine steps equal to 1e-6, the tenth not. In float64 one device and
+    vectors start short): at 3e-4 SkeleMixCLR is equal to 1e-6 for nine steps and differs by 2.2e-5
+    after the tenth, most likely by one ReLU that turned by the last bit: in float64 one device and
     two give the same gradient, queue and statistics to 1e-13. A tenth of the rate moves them as
-    far as the others; a queue, statistics or a draw of a part of the batch would still stand out.
+    far as the others.
     """
     return 3e-5 if method in tiny.CONTRASTIVE else 3e-4
 
