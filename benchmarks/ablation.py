@@ -30,7 +30,7 @@ from skeljax.losses import LOSSES
 from skeljax.stop import Stop
 from skeljax.train import train
 
-COLUMNS = ("top1", "mean_class", "head", "middle", "tail")
+COLUMNS = ("top1", "mean_class", "head", "middle", "tail")  # the last three of long-tailed sets
 REPO = pathlib.Path(__file__).resolve().parents[1]
 
 
@@ -124,26 +124,33 @@ def run(config, folder: pathlib.Path, mesh, stop) -> dict | None:
     """The columns of one run, trained if it is not there; None if asked to stop."""
     if not row.finished(folder, config) and not train(config.lock(), folder, mesh, stop):
         return None
+    return numbers(folder)
+
+
+def numbers(folder: pathlib.Path) -> dict:
+    """The columns of a finished run as fractions, and what it was made with."""
     scores, result = report.load_run(folder)
-    thirds = metrics.thirds(scores.train_counts)
-    of_thirds = metrics.group_accuracy(scores.scores, scores.label, thirds)
-    numbers = (result["top1"], result["mean_class"], *of_thirds.values())
+    found = {column: result[column] for column in ("top1", "mean_class")}
+    if report.uneven(scores.train_counts):
+        thirds = metrics.thirds(scores.train_counts)
+        groups = metrics.group_accuracy(scores.scores, scores.label, thirds)
+        found |= {name: float(accuracy) for name, accuracy in groups.items()}
     kept = ("seed", "epoch", "hardware", "versions", "git", "fingerprint", "wall_s")
-    return dict(zip(COLUMNS, map(float, numbers))) | {field: result[field] for field in kept}
+    return found | {field: result[field] for field in kept}
 
 
-def cells(runs: list[dict]) -> list[str]:
+def cells(runs: list[dict], columns: list[str]) -> list[str]:
     """Mean and standard deviation (n - 1) over the seeds of each column, in percent."""
-    numbers = 100 * np.array([[found[column] for column in COLUMNS] for found in runs])
-    mean, spread = numbers.mean(0), numbers.std(0, ddof=min(1, len(runs) - 1))
+    found = 100 * np.array([[run[column] for column in columns] for run in runs])
+    mean, spread = found.mean(0), found.std(0, ddof=min(1, len(runs) - 1))
     return [f"{m:.2f}" + f" ± {s:.2f}" * (len(runs) > 1) for m, s in zip(mean, spread)]
 
 
 def table(results: dict[str, list[dict]]) -> str:
     """The runs of table.json as text, in percent."""
-    return report.aligned(
-        [["percent", *COLUMNS], *([name, *cells(runs)] for name, runs in results.items())]
-    )
+    columns = [column for column in COLUMNS if column in next(iter(results.values()))[0]]
+    lines = [[name, *cells(runs, columns)] for name, runs in results.items()]
+    return report.aligned([["percent", *columns], *lines])
 
 
 def main(argv: list[str]) -> None:

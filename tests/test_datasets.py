@@ -68,7 +68,7 @@ def test_splits_come_back_in_list_order_and_unchanged(ucla):
 
 
 def test_info_says_layout_classes_and_papers(ucla):
-    assert ucla.info.metadata == {"layout": "ucla20", "missing": []}
+    assert ucla.info.metadata == {"layout": "ucla20", "missing": [], "left_out": []}
     assert tuple(ucla.info.features["label"].names) == nw_ucla.CLASSES
     assert "wang2014" in ucla.info.citation
     assert "464" in ucla.info.description
