@@ -53,6 +53,7 @@ def measure(config, mesh, steps: int) -> dict:
         make_batch,
         make_chunk,
         make_init,
+        make_key,
         optimizer_for,
     )
 
@@ -67,7 +68,7 @@ def measure(config, mesh, steps: int) -> dict:
         config.optim.base_lr, batch=batch, base_batch=0, epochs=1, steps_per_epoch=1
     )
     optimizer = optimizer_for(config, job, rate, data)
-    key = jax.device_put(jax.random.key(config.seed), replicated(mesh))
+    key = make_key(config.seed, mesh)
     state = make_init(job, optimizer, mesh)(data, key)
     chunk = make_chunk(job, optimizer, rate, mesh)
     order = replicate(order[:1], mesh)

@@ -63,6 +63,11 @@ def make_batch(job: Job, data, index, key):
     return batch | {name: rows[index] for name, rows in data.get("known", {}).items()}
 
 
+def make_key(seed: int, mesh):
+    """The key of a run, on all devices of all processes (device_put reaches those of one)."""
+    return jax.jit(lambda: jax.random.key(seed), out_shardings=replicated(mesh))()
+
+
 def make_init(job: Job, optimizer, mesh):
     """(data, key) -> State, the same for every number of devices."""
 
@@ -163,7 +168,7 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, mesh, stop: Stop) -> 
     every = config.train.keep_every * per_epoch
     checkpoints = Checkpoints(workdir / "checkpoints", keep_every=every)
     best = Best(workdir / "best") if config.train.validate_every else None
-    key = jax.device_put(jax.random.key(config.seed), replicated(mesh))
+    key = make_key(config.seed, mesh)
     state = make_init(job, optimizer, mesh)(data, key)
     resumed = checkpoints.latest
     if resumed is not None:

@@ -254,13 +254,13 @@ def test_the_embeddings_have_the_published_sizes():
 )
 def test_the_configs_are_the_published_runs(file, words, version, epochs, weights):
     path = runs.REPO / f"configs/{file}_frhead.py"
-    config = test_presets._load(path).get_config(words)
+    config = test_presets.load(path).get_config(words)
     row.check(config)
     assert config.method.version == version
     assert config.row.streams == ("joint", "bone", "joint_motion", "bone_motion")
     assert config.row.fusions.four.to_dict() == dict(zip(config.row.streams, weights))
     for stream, expected in epochs.items():
-        alone = test_presets._load(path).get_config(words.replace("row", stream))
+        alone = test_presets.load(path).get_config(words.replace("row", stream))
         assert alone.train.epochs == expected
         assert alone == row.single(config, stream)
 
