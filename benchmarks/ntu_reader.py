@@ -13,9 +13,8 @@ Files of the real size are made up: 84 frames on average, two bodies in one of f
    processes together, whether the second read the raw files.
 4. re-read: clips a second of the built set, from disk to the arrays that training holds.
 
-Times are the best of several runs: other work on the machine only adds to them. `load` stands
-beside them; results/ntu_reader.json was measured with ten other processes on its two cores. What is
-said of the whole of NTU 60 is extrapolated by the number of files.
+Times are the best of several runs: other work on the machine only adds to them, and `load` stands
+beside them. What is said of the whole of NTU 60 is extrapolated by the number of files.
 """
 
 from __future__ import annotations
