@@ -149,8 +149,8 @@ def cells(runs: list[dict], columns: list[str]) -> list[str]:
 def table(results: dict[str, list[dict]]) -> str:
     """The runs of table.json as text, in percent."""
     columns = [column for column in COLUMNS if column in next(iter(results.values()))[0]]
-    lines = [[name, *cells(runs, columns)] for name, runs in results.items()]
-    return report.aligned([["percent", *columns], *lines])
+    lines = [[name, *cells(runs, columns), str(len(runs))] for name, runs in results.items()]
+    return report.aligned([["percent", *columns, "seeds"], *lines])
 
 
 def main(argv: list[str]) -> None:
