@@ -15,16 +15,7 @@ import runs
 import tiny
 
 
-def rate(method: str) -> float:
-    """Peak learning rate.
-
-    Gradients of the contrastive methods are some thirty times as long here (norm 30 to 130; their
-    vectors start short): at 3e-4 SkeleMixCLR is equal to 1e-6 for nine steps and differs by 2.2e-5
-    after the tenth, most likely by one ReLU that turned by the last bit: in float64 one device and
-    two give the same gradient, queue and statistics to 1e-13. A tenth of the rate moves them as
-    far as the others.
-    """
-    return 3e-5 if method in tiny.CONTRASTIVE else 3e-4
+RATE = 3e-4
 
 
 @pytest.mark.parametrize("method", tiny.methods())
@@ -32,7 +23,7 @@ def test_two_devices_equal_one(method, tmp_path):
     data = tiny.dataset(tmp_path / "data")
     for devices in ("1", "2"):
         untested = {"train__validate_every": 0, "train__test_last": False}
-        config = tiny.config(data, method, optim__base_lr=rate(method), **untested)
+        config = tiny.config(data, method, optim__base_lr=RATE, **untested)
         tiny.small(config)
         runs.run(config, tmp_path / devices, devices)
     one, two = (runs.variables(tmp_path / devices) for devices in ("1", "2"))
@@ -44,7 +35,7 @@ def test_two_devices_equal_one(method, tmp_path):
 @pytest.mark.parametrize("method", tiny.methods(quick={"supervised"}))
 def test_two_processes_equal_two_devices(method, tmp_path):
     data = tiny.dataset(tmp_path / "data")
-    options = ("--config.train.epochs=2", f"--config.optim.base_lr={rate(method)}")
+    options = ("--config.train.epochs=2", f"--config.optim.base_lr={RATE}")
     script = ["bash", "launch/local_pair.sh"]
     pair = runs.command(method, data, tmp_path / "pair", *options, script=())[1:]
     together = runs.start(script + pair)
