@@ -14,7 +14,6 @@ import pytest
 import runs
 import tiny
 
-
 RATE = 3e-4
 
 
