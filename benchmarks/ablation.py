@@ -28,7 +28,6 @@ from skeljax.errors import ConfigError, choose, run_cli
 from skeljax.job import load_stores
 from skeljax.losses import LOSSES
 from skeljax.stop import Stop
-from skeljax.train import train
 
 COLUMNS = ("top1", "mean_class", "head", "middle", "tail")  # the last three of long-tailed sets
 REPO = pathlib.Path(__file__).resolve().parents[1]
@@ -86,7 +85,8 @@ def small(config, **method):
     config.recipe.frames = 13
     config.train.epochs = 25
     config.train.validate_every = 25
-    config.method.update(method)
+    config.optim.weight_decay = 2e-4
+    config.method.update({"label_smoothing": 0.0} | method)
 
 
 LST = "configs/nwucla_lst.py:joint,cpu"
@@ -122,9 +122,7 @@ def load(source: str):
 
 def run(config, folder: pathlib.Path, mesh, stop) -> dict | None:
     """The columns of one run, trained if it is not there; None if asked to stop."""
-    if not row.finished(folder, config) and not train(config.lock(), folder, mesh, stop):
-        return None
-    return numbers(folder)
+    return numbers(folder) if row.train_each({folder: config}, mesh, stop) else None
 
 
 def numbers(folder: pathlib.Path) -> dict:

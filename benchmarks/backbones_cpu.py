@@ -22,11 +22,12 @@ import json
 import os
 import pathlib
 
-from ctrgcn_cpu import BATCH, SHAPES, Side, take_turns, write
+import record
+from ctrgcn_cpu import BATCH, SHAPES, UNIT, Side, take_turns
 
 from skeljax.models import BACKBONES
 
-UNIT = "ctrgcn"  # that the others are compared with
+BESIDE = "ctrgcn"  # that the others are compared with
 COLUMNS = (
     "train_cpu", "train/ctr", "train per flop", "infer_cpu", "infer/ctr", "infer per flop",
     "train_gflop", "infer_gflop", "train_compile_s", "train_compile_cpu_s", "infer_compile_s",
@@ -39,7 +40,7 @@ def measure(name, unit, shape, rounds, batch):
     Args:
       unit: the Side of CTR-GCN, which takes its turns; itself compared, it takes both.
     """
-    side = unit if name == UNIT else Side("skeljax", shape, name, batch)
+    side = unit if name == BESIDE else Side("skeljax", shape, name, batch)
     times = take_turns({"own": side, "unit": unit}, rounds)
     row = times["own"] | side.facts | {"load": os.getloadavg()[0]}
     for what in ("train", "infer"):
@@ -70,12 +71,12 @@ def main():
         shapes = there["results"]
     results = shapes.setdefault(args.shape, {})
     wanted = [name for name in args.names or BACKBONES if name not in results]
-    unit = Side("skeljax", args.shape, UNIT, args.batch) if wanted else None
+    unit = Side("skeljax", args.shape, BESIDE, args.batch) if wanted else None
     for name in wanted:
         results[name] = measure(name, unit, args.shape, args.rounds, args.batch)
         print(name, *(f"{column} {results[name][column]:.2f}" for column in COLUMNS), flush=True)
         if args.json:
-            write(args.json, shapes, ["jax", "flax", "numpy"], args.batch)
+            record.write(args.json, shapes, batch=args.batch, unit=UNIT)
     if unit:
         unit.close()
     print(f"{args.shape:<18}", *(f"{column:>19}" for column in COLUMNS))

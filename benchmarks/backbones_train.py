@@ -17,6 +17,7 @@ import pathlib
 
 import jax
 import numpy as np
+import record
 
 from skeljax import presets
 from skeljax.data.recipes import device_data
@@ -24,7 +25,7 @@ from skeljax.job import build, load_stores, training_facts
 from skeljax.models import BACKBONES
 from skeljax.optim import learning_rate
 from skeljax.sharding import make_mesh, replicate, replicated
-from skeljax.train import clip_order, make_chunk, make_init, optimizer_for
+from skeljax.train import clip_order, make_chunk, make_init, make_key, optimizer_for
 
 DATASETS = ("synthetic/ntu25", "nw_ucla")
 DTYPES = ("float32", "bfloat16")
@@ -67,9 +68,10 @@ def learn(config, stores, steps):
     def run(function, *args):
         return function.lower(*args).compile(QUICKLY)(*args)
 
-    state = run(make_init(job, optimizer, mesh, config.seed), data)
+    key = make_key(config.seed, mesh)
+    state = run(make_init(job, optimizer, mesh), data, key)
     given = replicate((order[:steps], np.int32(0), np.int32(steps)), mesh)
-    _, rows = run(make_chunk(job, optimizer, rate, mesh, config.seed), state, data, *given)
+    _, rows = run(make_chunk(job, optimizer, rate, mesh), state, data, key, *given)
     rows = {name: np.asarray(values)[:steps] for name, values in jax.device_get(rows).items()}
     if not np.isfinite(rows["loss"]).all():
         raise SystemExit(f"{config.model.name} {config.model.dtype}: loss {rows['loss']}")
@@ -102,8 +104,7 @@ def main():
                 print(f"{dataset} {name} {dtype}: {values}", flush=True)
                 if args.json:
                     facts = {"steps": args.steps, "batch": config.train.batch, "width": "1/4"}
-                    args.json.parent.mkdir(parents=True, exist_ok=True)
-                    args.json.write_text(json.dumps(facts | {"results": results}, indent=1) + "\n")
+                    record.write(args.json, results, **facts, seed=config.seed)
 
 
 if __name__ == "__main__":

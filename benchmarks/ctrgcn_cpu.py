@@ -18,15 +18,16 @@ import importlib.util
 import json
 import os
 import pathlib
-import platform
 import subprocess
 import sys
 import time
-from importlib.metadata import version
+
+import record
 
 # layout, persons, frames, classes
 SHAPES = {"nw_ucla": ("ucla20", 1, 52, 10), "ntu60": ("ntu25", 2, 64, 60)}
 BATCH = 16  # unless told otherwise
+UNIT = "ms and GFLOP a clip, minimum; compile in seconds"
 TIMES = ("train", "train_cpu", "infer", "infer_cpu")
 LR, MOMENTUM, DECAY = 0.1, 0.9, 5e-4
 SIDES = ("skeljax", "torch")
@@ -218,24 +219,8 @@ def main():
             ratios = {what: ours[what] / theirs[what] for what in TIMES}
             print(shape, "ratio", *(f"{what} {ratio:.2f}" for what, ratio in ratios.items()))
     if args.json:
-        packages = ["jax", "flax", "numpy"] + ["torch"] * ("torch" in sides)
-        write(args.json, results, packages, args.batch)
-
-
-def write(path, results, packages, batch):
-    """The numbers and what they were measured with."""
-    facts = {
-        "command": " ".join(["python", *sys.argv]),
-        "batch": batch,
-        "unit": "ms and GFLOP a clip, minimum; compile in seconds",
-        "cpus": len(os.sched_getaffinity(0)),
-        "machine": platform.machine(),
-        "load": os.getloadavg()[0],
-        "versions": {name: version(name) for name in packages},
-        "results": results,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(facts, indent=1) + "\n")
+        packages = ["torch"] * ("torch" in sides)
+        record.write(args.json, results, *packages, batch=args.batch, unit=UNIT)
 
 
 if __name__ == "__main__":

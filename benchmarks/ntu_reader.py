@@ -23,16 +23,15 @@ import argparse
 import json
 import os
 import pathlib
-import platform
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import zipfile
-from importlib.metadata import version
 
 import numpy as np
+import record
 
 from skeljax.readers import ntu
 
@@ -255,16 +254,7 @@ def main() -> None:
             add("re-read", rereading(folder / str(args.build) / "tfds"))
     add("resident", resident())
     if args.json:
-        about = {
-            "command": " ".join(["python", *sys.argv]),
-            "machine": platform.machine(),
-            "cpus": os.cpu_count(),
-            "versions": {
-                name: version(name) for name in ("numpy", "tensorflow-datasets", "array-record")
-            },
-        }
-        text = json.dumps(about | {"results": results}, indent=1)
-        pathlib.Path(args.json).write_text(text + "\n")
+        record.write(args.json, results, "array-record")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ def get_config(text: str = ""):
     streams = (*presets.STREAMS, "row")
     chosen = presets.options(text, stream=streams, scale=("published", "cpu"))
     config = papers.ucla("ctrgcn", chosen["scale"])
-    presets.use_method(config, "supervised")
+    smoothing = papers.UCLA_SMOOTHING[config.scale]
+    presets.use_method(config, "supervised", label_smoothing=smoothing)
     papers.use_streams(config, chosen["stream"], {"four": "ctrgcn"})
     return config

@@ -24,7 +24,8 @@ def get_config(text: str = ""):
     )
     scale = "cpu" if chosen["scale"] == "cpu" else "published"
     config = papers.ucla(chosen["backbone"], scale)
-    presets.use_method(config, "frhead", version="V0")
+    smoothing = papers.UCLA_SMOOTHING[scale]
+    presets.use_method(config, "frhead", version="V0", label_smoothing=smoothing)
     config.train.test_best = True
     if chosen["backbone"] == "tcagcn" and chosen["scale"] == "published":
         config.train.epochs = 75

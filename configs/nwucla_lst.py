@@ -27,9 +27,11 @@ PUBLIC = {  # streams by the transposed matrix
 def get_config(text: str = ""):
     chosen = presets.options(text, **papers.LST, scale=("published", "cpu"))
     config = papers.ucla(chosen["backbone"], chosen["scale"])
-    papers.use_lst(config, chosen, descriptions="nw_ucla", alpha=1.0, public=PUBLIC)
+    smoothing = papers.UCLA_SMOOTHING[config.scale]
+    papers.use_lst(
+        config, chosen, descriptions="nw_ucla", alpha=1.0, public=PUBLIC, label_smoothing=smoothing
+    )
     if config.scale == "cpu":
-        config.train.epochs = 100
         return config
     config.train.batch = 64
     config.train.epochs = 110

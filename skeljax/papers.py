@@ -213,15 +213,17 @@ def use_lst(
     descriptions: str,
     alpha: float,
     public: Mapping[str, str] = LST_STREAMS,
+    **arguments,
 ) -> None:
     """LST's method and streams.
 
     Args:
       chosen: a word of each group of LST.
-      descriptions, alpha: as of the method.
+      descriptions, alpha, arguments: as of the method.
       public: what the public code's streams are called here.
     """
-    presets.use_method(config, "lst", descriptions=descriptions, terms=chosen["terms"], alpha=alpha)
+    told = {"descriptions": descriptions, "terms": chosen["terms"], "alpha": alpha}
+    presets.use_method(config, "lst", **told, **arguments)
     stream = chosen["stream"]
     if chosen["slips"] == "corrected":
         use_streams(config, stream, {"four": "lst-4", "three": "lst-3"}, LST_STREAMS)
@@ -253,6 +255,9 @@ def _ctrgcn_ntu(dataset: str, chosen: Mapping[str, str], bone_scale: bool = Fals
     return config
 
 
+UCLA_SMOOTHING = {"published": 0.0, "cpu": 0.1}  # of the labels, by scale
+
+
 def ucla(backbone: str, scale: str) -> ConfigDict:
     """CTR-GCN's practice on NW-UCLA, but for method and streams.
 
@@ -272,11 +277,11 @@ def ucla(backbone: str, scale: str) -> ConfigDict:
         config.optim.schedule.warmup_epochs = 5
         config.optim.schedule.milestones = (50,)
     else:
-        config.train.epochs = 150
+        config.train.epochs = 180
         config.train.validate_every = 5
         config.model.width = 32
         config.recipe.frames = 26
-        _use_cosine(config, weight_decay=2e-4, warmup_epochs=3)
+        _use_cosine(config, weight_decay=5e-4, warmup_epochs=3)
     return config
 
 

@@ -14,15 +14,14 @@ from ml_collections import ConfigDict
 from skeljax import files, self_supervised
 from skeljax.errors import ConfigError
 from skeljax.report import aligned
-from skeljax.row import finished
+from skeljax.row import train_each
 from skeljax.sharding import is_main
-from skeljax.train import train
 
 # what an override of the command line changes in the linear evaluations too
 _SHARED = ("seed", "data", "model", "recipe.frames", "test")
 
 
-def train_table(config: ConfigDict, workdir, mesh, stop) -> dict:
+def train_table(config: ConfigDict, workdir, mesh, stop) -> dict | None:
     """Trains what is not yet trained of the table, prints it, and writes table.txt and .json.
 
     Args: as `train.train`; `config.row.table` says which table. Fields of the config that were
@@ -30,37 +29,31 @@ def train_table(config: ConfigDict, workdir, mesh, stop) -> dict:
       seed for the linear evaluations too.
 
     Returns:
-      table.json's content; {} if it was asked to stop.
+      table.json's content ({} on all processes but the first); None if it was asked to stop.
 
     Raises:
-      ConfigError: the last epochs are not to be tested.
+      SkeljaxError: the last epochs are not to be tested, or what `train` raises.
     """
     if not config.train.test_last:
         raise ConfigError("a table is made of tested runs", where="train.test_last", found=False)
-    workdir, rows = pathlib.Path(workdir), {}
-    for method in ("random", *self_supervised.TABLE):
-        results = {}
-        for part, one in parts(config, workdir, method):
-            folder = workdir / method / part
-            if not finished(folder, one):
-                if is_main():
-                    print(f"{method}, {part}: in {folder}")
-                if not train(one.lock(), folder, mesh, stop):
-                    return {}
-            results[part] = folder
-        if is_main():
-            rows[method] = row(config, method, results)
-    if is_main():
-        text = table(rows)
-        files.write_json(workdir / "table.json", rows)
-        with files.atomic(workdir / "table.txt") as file:
-            file.write(f"{text}\n".encode())
-        print(text)
+    workdir = pathlib.Path(workdir)
+    runs = {method: parts(config, workdir, method) for method in ("random", *self_supervised.TABLE)}
+    flat = {folder: one for each in runs.values() for folder, one in each.items()}
+    if not train_each(flat, mesh, stop):
+        return None
+    if not is_main():
+        return {}
+    rows = {method: row(config, method, list(each)) for method, each in runs.items()}
+    text = table(rows)
+    files.write_json(workdir / "table.json", rows)
+    with files.atomic(workdir / "table.txt") as file:
+        file.write(f"{text}\n".encode())
+    print(text)
     return rows
 
 
-def parts(config: ConfigDict, workdir: pathlib.Path, method: str):
-    """(name, config) of the runs that a row consists of, in order."""
+def parts(config: ConfigDict, workdir: pathlib.Path, method: str) -> dict[pathlib.Path, ConfigDict]:
+    """{folder: config} of the two runs of a row: the encoder, then its linear evaluation."""
     source, _, words = config.row.table.partition(":")
     plain = self_supervised.pretraining(source, self_supervised.TABLE[-1], words)
     changed = {
@@ -68,26 +61,24 @@ def parts(config: ConfigDict, workdir: pathlib.Path, method: str):
     }
     del changed["row.table"]
     trained = "skelemixclr_plus" if method == "random" else method
-    name = "knn" if method == "random" else "pretraining"
+    encoder = workdir / method / ("knn" if method == "random" else "pretraining")
     first = self_supervised.pretraining(source, trained, words)
     if method == "random":
         first.train.epochs = 0
     _change(first, {f: v for f, v in changed.items() if f != "train.epochs" or first.train.epochs})
-    yield name, first
     linear = self_supervised.protocol(source, "linear", ",".join(filter(None, (trained, words))))
     _change(linear, {field: v for field, v in changed.items() if field.startswith(_SHARED)})
     if method != "random":
-        linear.init_from = str(workdir / method / name)
-    yield "linear", linear
+        linear.init_from = str(encoder)
+    return {encoder: first, workdir / method / "linear": linear}
 
 
-def row(config: ConfigDict, method: str, folders: dict[str, pathlib.Path]) -> dict:
+def row(config: ConfigDict, method: str, folders: list[pathlib.Path]) -> dict:
     """What the table says of a method: top-1 fractions by kNN and of the linear classifier."""
-    knn = files.read_json(next(iter(folders.values())) / "result.json")
+    encoder, linear = folders
+    knn = files.read_json(encoder / "result.json")
     judged = "val" if config.data.val_by else "test"
-    last, best = (
-        files.read_json(folders["linear"] / f"result{end}.json") for end in ("", f"_best_{judged}")
-    )
+    last, best = (files.read_json(linear / f"result{end}.json") for end in ("", f"_best_{judged}"))
     return {
         "knn": knn["top1"],
         "linear": last["top1"],

@@ -24,29 +24,43 @@ _SHARED = (
 )  # fmt: skip
 
 
-def train_row(config: ConfigDict, workdir, mesh, stop) -> dict:
+def train_row(config: ConfigDict, workdir, mesh, stop) -> dict | None:
     """Trains what is not yet trained of a row, and writes it.
 
     Args: as `train.train`.
 
     Returns:
-      row.json's content; {} if it was asked to stop (the same command goes on).
+      row.json's content ({} on all processes but the first); None if it was asked to stop (the same
+      command goes on).
 
     Raises:
       SkeljaxError: a folder holds another run, or what `train` raises.
     """
     check(config)
     workdir = pathlib.Path(workdir)
-    streams = config.row.streams
-    for number, stream in enumerate(streams):
-        one, folder = single(config, stream), workdir / stream
-        if finished(folder, one):
-            continue
-        if is_main():
-            print(f"stream {number + 1} of {len(streams)}: {stream}, in {folder}")
-        if not train(one.lock(), folder, mesh, stop):
-            return {}
+    runs = {workdir / stream: single(config, stream) for stream in config.row.streams}
+    if not train_each(runs, mesh, stop):
+        return None
     return write(config, workdir) if is_main() else {}
+
+
+def train_each(runs: dict[pathlib.Path, ConfigDict], mesh, stop) -> bool:
+    """Trains {run folder: config} one after the other; what is finished is left as it is.
+
+    Returns:
+      Whether all are finished; False if it was asked to stop.
+
+    Raises:
+      SkeljaxError: a folder holds another run, or what `train` raises.
+    """
+    for number, (folder, config) in enumerate(runs.items(), 1):
+        if finished(folder, config):
+            continue
+        if is_main() and len(runs) > 1:
+            print(f"{number} of {len(runs)}: {folder}")
+        if train(config.lock(), folder, mesh, stop) is None:
+            return False
+    return True
 
 
 def check(config: ConfigDict) -> None:

@@ -127,7 +127,7 @@ def make_chunk(job: Job, optimizer, rate, mesh):
 # ------------------------------------------------------------------------------------- the loop
 
 
-def train(config: ConfigDict, workdir: str | pathlib.Path, mesh, stop: Stop) -> dict:
+def train(config: ConfigDict, workdir: str | pathlib.Path, mesh, stop: Stop) -> dict | None:
     """Trains what a config says, or goes on with what `workdir` holds; tests and reports.
 
     Args:
@@ -137,7 +137,8 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, mesh, stop: Stop) -> 
       stop: says when to save and leave.
 
     Returns:
-      The result of the last epoch, as in result.json; {} if it was asked to stop.
+      The result of the last epoch, as in result.json ({} if no epoch is tested); None if it was
+      asked to stop.
 
     Raises:
       SkeljaxError: data, config, checkpoint or folder are not as they should be; NonFinite when
@@ -346,14 +347,13 @@ def _agree(count: int, stop: Stop) -> tuple[int, bool]:
     return int(said[0, 0]), bool(said[:, 1].any())
 
 
-def _leave(state, checkpoints, best, about, log) -> dict:
+def _leave(state, checkpoints, best, about, log) -> None:
     checkpoints.save(state, about)
     checkpoints.close()
     if best:
         best.close()
     log.say(f"stopped at step {int(state.step)}, saved; the same command goes on from here")
     log.close()
-    return {}
 
 
 def _line(epoch, epochs, step, total, means, progress) -> str:

@@ -118,6 +118,7 @@ def test_hrnet_from_index_and_kpfiles(tmp_path):
     assert test["keypoints"].shape == (2, 3, 17, 3)
     np.testing.assert_array_equal(test["keypoints"][1, 2], kp["v"]["keypoint"][5])
     assert train["img_shape"].tolist() == [240, 320] and train["label"] == 7
+    assert builder.info.features["label"].int2str(7) == "arranging flowers"
     same_as_tfds(builder, "train")
 
 

@@ -81,11 +81,11 @@ def test_a_stopped_row_says_nothing_and_goes_on(data, trained, tmp_path, monkeyp
     def stopped_in_the_second(one, folder, *_):
         asked.append(one.stream)
         if len(asked) == 2:
-            return {}
+            return None
         return shutil.copytree(workdir / one.stream, folder)
 
     monkeypatch.setattr(row, "train", stopped_in_the_second)
-    assert train(config(data), tmp_path) == {}
+    assert train(config(data), tmp_path) is None
     assert not (tmp_path / "row.json").exists()
     assert train(config(data), tmp_path)
     assert asked == ["joint", "bone", "bone"]

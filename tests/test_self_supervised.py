@@ -144,9 +144,10 @@ def test_words_after_the_colon():
 def test_the_parts_of_the_table(tmp_path):
     made = self_supervised.pretraining("nwucla", "skelemixclr", "all,cpu")
     made.train.epochs, made.seed, made.method.queue = 3, 7, 128 * 4
-    (name, knn), (_, floor) = pretraining_table.parts(made, tmp_path, "random")
-    assert name == "knn" and knn.train.epochs == 0 and floor.init_from == "" and floor.seed == 7
-    (_, first), (_, linear) = pretraining_table.parts(made, tmp_path, "skeletonclr")
+    (folder, knn), (_, floor) = pretraining_table.parts(made, tmp_path, "random").items()
+    assert folder.name == "knn" and knn.train.epochs == 0
+    assert floor.init_from == "" and floor.seed == 7
+    first, linear = pretraining_table.parts(made, tmp_path, "skeletonclr").values()
     assert first.method.name == "skeletonclr" and first.train.epochs == 3
     assert first.method.queue == 512 and not first.row.table
     assert linear.init_from == str(tmp_path / "skeletonclr" / "pretraining")
@@ -168,7 +169,7 @@ def test_the_best_epoch_is_that_of_the_part_held_out(tmp_path):
     made.data.val_by = "subject"
     for name, top1 in (("result", 0.5), ("result_best_val", 0.25)):
         (tmp_path / f"{name}.json").write_text(json.dumps({"top1": top1}))
-    found = pretraining_table.row(made, "random", {"knn": tmp_path, "linear": tmp_path})
+    found = pretraining_table.row(made, "random", [tmp_path, tmp_path])
     assert (found["linear"], found["linear_best"]) == (0.5, 0.25)
 
 

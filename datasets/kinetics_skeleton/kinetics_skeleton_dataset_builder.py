@@ -13,6 +13,7 @@ from skeljax.errors import DataError
 from skeljax.layouts import get_layout
 from skeljax.progress import progress
 from skeljax.readers import Clip, exchange, kinetics
+from skeljax.readers.kinetics_classes import CLASSES
 
 _BOX_SCORE = {"train": 0.5, "test": None}  # as published: detections below do not train
 
@@ -36,7 +37,7 @@ class KineticsSkeleton(SkeletonBuilder):
         hrnet = self.builder_config.name == "hrnet"
         return self.skeleton_info(
             layout=get_layout("coco17" if hrnet else "openpose18"),
-            classes=kinetics.CLASSES,
+            classes=len(CLASSES),
             facts={"img_shape": (2,)} if hrnet else {},
             homepage="https://github.com/yysijie/st-gcn",
         )
@@ -58,7 +59,8 @@ class KineticsSkeleton(SkeletonBuilder):
             ) from None
 
     def _name_classes(self, words: dict[int, str]) -> None:
-        names = [words.get(i) or f"class {i:03d}" for i in range(kinetics.CLASSES)]
+        """The names that the files give, and the published ones for the rest."""
+        names = [words.get(i) or name for i, name in enumerate(CLASSES)]
         self.info.features["label"].names = names
 
     def _openpose(self, sources):

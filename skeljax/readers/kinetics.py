@@ -15,9 +15,9 @@ import numpy as np
 from skeljax import safe_pickle
 from skeljax.errors import DataError
 from skeljax.readers.clip import Clip
+from skeljax.readers.kinetics_classes import CLASSES
 from skeljax.readers.sources import RawFile, in_parallel, raw_files
 
-CLASSES = 400
 OPENPOSE_FOLDERS = tuple(
     f"{top}{part}"
     for top in ("", "kinetics-skeleton/", "data/Kinetics/kinetics-skeleton/")
@@ -100,7 +100,7 @@ def parse_openpose(text: bytes | str, where: str) -> Clip:
             found=f"{type(error).__name__}: {error}"[:200], expected=expected,
         ) from None  # fmt: skip
     name = pathlib.PurePath(where).name.removesuffix(".json")
-    if not 0 <= label < CLASSES:
+    if not 0 <= label < len(CLASSES):
         raise DataError("label out of range", where=where, found=label, expected="0..399")
     if not rows:
         raise DataError("no frame has a skeleton", where=where, do="leave this file out")

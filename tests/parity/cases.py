@@ -205,12 +205,17 @@ def _bare(role: str) -> str:
     return role.removeprefix("in/")
 
 
+_WILDCARD = r"\*|<[^>]*>"
+
+
 def _pick(found: dict, role: str, key: str | None = None):
     """The result of a role, or of the member `key` of a family of results."""
     if key is not None and isinstance(found.get(role), Mapping):
         found, names = found[role], [key]
     elif key is not None:
-        names = [re.sub(r"\*|<[^>]*>", lambda _: key, role), f"{role}/{key}"]
+        names = [f"{role}/{key}", role]
+        if re.search(_WILDCARD, role):
+            names = [re.sub(_WILDCARD, lambda _: key, role), *names]
     else:
         names = [role, role.removeprefix("out/"), role.removeprefix("expect/")]
     for name in names:
@@ -246,20 +251,22 @@ def find(name: str, digest: str, folder: pathlib.Path) -> pathlib.Path:
 
     Raises:
       Absent: it is not there.
-      Malformed: it is another file of that name.
+      Malformed: there are only other files of that name.
     """
     base = pathlib.PurePath(name).name
-    path = _listing(folder).get(base)
-    if path is None:
+    named = anywhere(base, folder)
+    if not named:
         raise Absent(f"no {base} in {folder}")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-        raise Malformed(f"{path} is another file: its sha256 is not {digest}")
-    return path
+    for path in named:
+        if hashlib.sha256(path.read_bytes()).hexdigest() == digest:
+            return path
+    raise Malformed(f"{named[0]} is another file: its sha256 is not {digest}")
 
 
 @functools.cache
-def _listing(folder: pathlib.Path) -> dict[str, pathlib.Path]:
-    return {path.name: path for path in sorted(folder.rglob("*")) if path.is_file()}
+def anywhere(base: str, folder: pathlib.Path) -> list[pathlib.Path]:
+    """All files of a base name in a folder and the folders in it."""
+    return sorted(path for path in folder.rglob(base) if path.is_file())
 
 
 def fill(name: str, shape) -> np.ndarray:

@@ -189,8 +189,9 @@ def test_fill_is_that_of_the_cases():
 
 
 def test_files_are_found_by_base_name_and_checked(tmp_path):
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "deep/w.pt").write_bytes(b"weights")
+    for folder, content in (("another", b"of this name"), ("deep", b"weights")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "w.pt").write_bytes(content)
     digest = hashlib.sha256(b"weights").hexdigest()
     assert cases.find("elsewhere/w.pt", digest, tmp_path) == tmp_path / "deep/w.pt"
     with pytest.raises(cases.Absent, match=r"no v\.pt"):

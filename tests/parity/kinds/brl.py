@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from parity.kinds.loss import make
+from parity.kinds.loss import long_lived, make
 from parity.kinds.model import Graph, load
 from parity.shapes import Kinect, pyskl
 from skeljax.interop.pytorch import state_dict
@@ -51,7 +51,9 @@ def pair_labels(method, given, own, partner):
     other[own] = label[partner]
     with jax.enable_x64(True):
         share = np.asarray(method.label_weight(label, other))
-    return other, share[own[-1]] if own.size else 0.0
+    if own.size:
+        return other, share[own[-1]]
+    return other, 0.0 if method.rebalanced else method.alpha
 
 
 def partial_mixup(
@@ -96,6 +98,13 @@ class Model:
     gcn_adaptive: Literal["init"]
     gcn_with_res: Literal[True]
     tcn_type: Literal["mstcn"]
+    gcn_conv_pos: Literal["pre"] = "pre"
+    data_bn_type: Literal["VC"] = "VC"
+    in_channels: Literal[3] = 3
+    num_person: int = 2  # of no consequence with data_bn_type VC
+    num_stages: Literal[10] = 10
+    inflate_stages: list[int] = (5, 8)
+    down_stages: list[int] = (5, 8)
 
 
 def brl_step(
@@ -111,6 +120,8 @@ def brl_step(
 ):
     facts, x, family = facts_of(given, layout), given["keypoint"], "stgcnpp"
     assert model.graph.layout == layout and len(facts.classes) == model.num_classes
+    assert model.graph.mode == "spatial"
+    assert [*model.inflate_stages, *model.down_stages] == [5, 8, 5, 8]
     net = Classifier(BACKBONES["stgcnpp"](facts.layout, x.shape[1]), Linear(model.num_classes))
     variables = load(given, net, family, x)
     slip = {"published": True} if loss == "action_aware" else {}
@@ -135,8 +146,8 @@ def brl_step(
             jax.value_and_grad(partial(method.loss_fn, rng=jax.random.key(0)), has_aux=True),
             compiler_options={"xla_backend_optimization_level": 0},
         )
-        for epoch in epochs:
-            (value, (after, _)), gradient = step(wide["params"], extra, batch, step=epoch)
+        for epoch, believed in zip(epochs, long_lived(method.loss, epochs)):
+            (value, (after, _)), gradient = step(wide["params"], extra, batch, step=believed)
             found |= {f"out/loss/e{epoch}": value, "out/logits": np.asarray(after["logits"])}
             for name, leaf in state_dict({"params": jax.device_get(gradient)}, family).items():
                 found[f"grad_norm/e{epoch}/{name}"] = np.linalg.norm(leaf.ravel())

@@ -166,7 +166,7 @@ def load_encoder(given, *, pretrained: Pretrained, model: Encoder, ignore_prefix
     The graph and the counters of batch norms are no arrays of ours; they follow the prefixes.
     """
     x = np.zeros((2, 2, 16, 25, 3), np.float32)
-    swaps = tuple(map(tuple, pretrained.swap_params))
+    swaps = tuple(map(tuple, pretrained.swap_params or [[2, 3, 7, 11, 1, 1.0]]))
     run = METHODS["skelemixclr"](
         pretrained.encoder.build(2, jnp.float32), facts(x), dim=pretrained.feature_dim,
         queue=pretrained.queue_size, swaps=swaps,

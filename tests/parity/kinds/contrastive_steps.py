@@ -33,6 +33,7 @@ class Encoder:
     edge_importance_weighting: bool = True
 
     def build(self, num_person: int, dtype=jnp.float64):
+        assert self.edge_importance_weighting
         return BACKBONES["stgcn_contrastive"](
             layout=classic(self.layout),
             num_person=num_person,

@@ -174,7 +174,7 @@ def skelemixclr(
             n = x.shape[1]
             if length is not None:
                 x = np.asarray(sample.resize(x, 0, n, length)) if length != n else x
-            elif n > window_size:
+            elif window_size and n > window_size:
                 begin = sample.window_start(n, window_size) if center else int(next(draws["begin"]))
                 x = x[:, begin : begin + window_size]
             n = x.shape[1]

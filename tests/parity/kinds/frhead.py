@@ -202,7 +202,8 @@ def full(
     pred_threshold: float = 0.0,
     use_p_map: bool = True,
 ):
-    net = BACKBONES[backbone](layout=classic(layout), num_person=num_person)
+    unused = {"unused": True} if backbone == "tcagcn" else {}
+    net = BACKBONES[backbone](layout=classic(layout), num_person=num_person, **unused)
     head = method(
         num_classes,
         net,

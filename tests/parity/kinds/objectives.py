@@ -170,8 +170,8 @@ def dgstgcn(
     tcn_ms_cfg: list | None = None,
 ):
     backbone = _dgstgcn(
-        "dgstgcn", graph, num_person, gcn_ratio, gcn_ctr, gcn_ada, gcn_subset_wise, gcn_ctr_act,
-        gcn_ada_act, data_bn_type, num_stages, inflate_stages, down_stages, tcn_ms_cfg,
+        "dgstgcn", given, graph, num_person, gcn_ratio, gcn_ctr, gcn_ada, gcn_subset_wise,
+        gcn_ctr_act, gcn_ada_act, data_bn_type, num_stages, inflate_stages, down_stages, tcn_ms_cfg,
     )  # fmt: skip
     assert (given["x"].shape[-1], head_channels) == (in_channels, _last_width(backbone))
     net = Classifier(backbone, Linear(num_classes))
@@ -179,10 +179,12 @@ def dgstgcn(
 
 
 def _dgstgcn(
-    name, graph, num_person, ratio, ctr, ada, subset_wise, ctr_act, ada_act, data_bn, depth,
+    name, given, graph, num_person, ratio, ctr, ada, subset_wise, ctr_act, ada_act, data_bn, depth,
     inflate, down, branches, **more,
 ):  # fmt: skip
     assert list(inflate) == list(down) and branches in (None, SIX_BRANCHES)
+    if data_bn == "VC":  # then the network does not know the number of persons
+        num_person = given["x"].shape[1]
     return BACKBONES[name](
         layout=graph.build(),
         num_person=num_person,
@@ -200,7 +202,7 @@ def _dgstgcn(
 
 
 def _last_width(backbone):
-    return backbone.width * 2 ** len(backbone.grow)
+    return backbone.width * 2 ** sum(block <= backbone.depth for block in backbone.grow)
 
 
 def protogcn(
@@ -226,8 +228,8 @@ def protogcn(
     tcn_ms_cfg: list | None = None,
 ):
     backbone = _dgstgcn(
-        "protogcn", graph, num_person, gcn_ratio, gcn_ctr, gcn_ada, gcn_subset_wise, gcn_ctr_act,
-        gcn_ada_act, data_bn_type, num_stages, inflate_stages, down_stages, tcn_ms_cfg,
+        "protogcn", given, graph, num_person, gcn_ratio, gcn_ctr, gcn_ada, gcn_subset_wise,
+        gcn_ctr_act, gcn_ada_act, data_bn_type, num_stages, inflate_stages, down_stages, tcn_ms_cfg,
         prototypes=num_prototype, prototype_dropout=0.0,
     )  # fmt: skip
     assert (given["x"].shape[-1], head_channels) == (in_channels, _last_width(backbone))

@@ -1,34 +1,37 @@
-"""What FR-Head adds to a training step of its backbone, and to a prediction (nothing).
+"""What a method adds to a training step of its backbone, and to a prediction (nothing).
 
-    python benchmarks/frhead_cost.py --json benchmarks/results/frhead_cost.json
+    python benchmarks/method_cost.py frhead brl lst --json benchmarks/results/method_cost.json
 
 A step is forward, loss, backward and SGD with Nesterov momentum, on random clips in memory. The
-steps with and without the head take turns, so that a busy machine slows both alike; reported are
-the minima over all rounds, of the wall clock and of the processor time of all threads (the steadier
-of the two on a shared CPU; meaningless on an accelerator), and their ratio. FLOPs are those of the
-program before XLA changes it; ``--rounds 0`` compiles nothing and tells these alone.
+steps of plain supervised training and of the methods take turns, so that a busy machine slows all
+alike; reported are the minima over all rounds, of the wall clock and of the processor time of all
+threads (the steadier of the two on a shared CPU; meaningless on an accelerator), and their ratios
+to the plain step. FLOPs are those of the program before XLA changes it; ``--rounds 0`` compiles
+nothing and tells these alone.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import pathlib
-import sys
 import time
-from importlib.metadata import version
 
 import jax
 import numpy as np
 import optax
+import record
 
 from skeljax.layouts import get_layout
 from skeljax.methods import METHODS, Facts
 from skeljax.models import BACKBONES
+from skeljax.readers import ntu_classes, nw_ucla
 
 # layout, bodies, frames, classes
-SHAPES = {"nw_ucla": ("ucla20", 1, 52, 10), "ntu60": ("ntu25", 2, 64, 60)}
+SHAPES = {
+    "nw_ucla": ("ucla20", 1, 52, nw_ucla.CLASSES),
+    "ntu60": ("ntu25", 2, 64, ntu_classes.CLASSES[:60]),
+}
+PLAIN = "supervised"
 
 
 def build(name: str, shape: str, backbone: str, batch: int, compiled: bool):
@@ -40,8 +43,8 @@ def build(name: str, shape: str, backbone: str, batch: int, compiled: bool):
     layout = get_layout(layout_name)
     net = BACKBONES[backbone](layout=layout, num_person=bodies)
     facts = Facts(
-        classes=tuple(str(c) for c in range(classes)),
-        class_counts=np.ones(classes, int),
+        classes=tuple(classes),
+        class_counts=np.geomspace(600, 6, len(classes)).astype(int),  # a long tail, for BRL
         layout=layout,
         num_bodies=bodies,
         channels=layout.channels,
@@ -52,7 +55,7 @@ def build(name: str, shape: str, backbone: str, batch: int, compiled: bool):
     method = METHODS[name](net=net, facts=facts)
     x_key, y_key, init_key = jax.random.split(jax.random.key(0), 3)
     x = jax.random.normal(x_key, (batch, bodies, frames, layout.num_joints, layout.channels))
-    given = {"x": x, "label": jax.random.randint(y_key, (batch,), 0, classes)}
+    given = {"x": x, "label": jax.random.randint(y_key, (batch,), 0, len(classes))}
     optimizer = optax.sgd(0.1, momentum=0.9, nesterov=True)
 
     def step(state, given):
@@ -81,9 +84,8 @@ def build(name: str, shape: str, backbone: str, batch: int, compiled: bool):
     return run, flops, test
 
 
-def measure(shape: str, backbone: str, batch: int, rounds: int) -> dict:
-    """Milliseconds a step, and FLOPs, of either method; and their ratios."""
-    names = ("supervised", "frhead")
+def measure(names: list[str], shape: str, backbone: str, batch: int, rounds: int) -> dict:
+    """Milliseconds a step, and FLOPs, of each method; the others' ratios to the plain one's."""
     made = [build(name, shape, backbone, batch, rounds > 0) for name in names]
     steps, flops, test_flops = zip(*made)
     times = {name: [] for name in names}
@@ -101,12 +103,15 @@ def measure(shape: str, backbone: str, batch: int, rounds: int) -> dict:
         if took:
             wall, cpu = (1000 * min(each) for each in zip(*took))
             found[name] |= {"ms": wall, "cpu_ms": cpu}
-    plain, head = found.values()
-    return {**found, "ratio": {key: head[key] / plain[key] for key in plain}}
+    plain = found[PLAIN]
+    ratios = {f"{name}/plain": {key: of[key] / plain[key] for key in plain}
+              for name, of in found.items() if name != PLAIN}  # fmt: skip
+    return found | ratios
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("methods", nargs="+", choices=METHODS, metavar="METHOD")
     parser.add_argument("--json", type=pathlib.Path, help="write the numbers here")
     parser.add_argument("--shape", choices=SHAPES, action="append", help="default: all")
     parser.add_argument("--backbone", choices=BACKBONES, default="ctrgcn")
@@ -115,24 +120,13 @@ def main():
     args = parser.parse_args()
     results = {}
     for shape in args.shape or SHAPES:
-        found = results[shape] = measure(shape, args.backbone, args.batch, args.rounds)
+        names = [PLAIN, *args.methods]
+        found = results[shape] = measure(names, shape, args.backbone, args.batch, args.rounds)
         for name, numbers in found.items():
             said = (f"{key} {value:.4g}" for key, value in numbers.items())
             print(shape, args.backbone, name, *said)
     if args.json:
-        device = jax.devices()[0]
-        facts = {
-            "command": " ".join(["python", *sys.argv]),
-            "batch": args.batch,
-            "backbone": args.backbone,
-            "device": device.device_kind,
-            "cpus": len(os.sched_getaffinity(0)),
-            "load": os.getloadavg()[0],
-            "versions": {name: version(name) for name in ("jax", "flax", "numpy")},
-            "results": results,
-        }
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(facts, indent=1) + "\n")
+        record.write(args.json, results, batch=args.batch, backbone=args.backbone)
 
 
 if __name__ == "__main__":
