@@ -106,6 +106,7 @@ TABLES = {
     "brl-nwucla": brl("configs/nwucla_brl.py:cpu,stgcnpp"),
     "brl-nwucla-ctrgcn": brl("configs/nwucla_brl.py:cpu,ctrgcn"),
     "losses-nwucla": losses("configs/nwucla_brl.py:cpu,stgcnpp"),
+    "losses-nwucla-ctrgcn": losses("configs/nwucla_brl.py:cpu,ctrgcn"),
     "nwucla": NWUCLA,
     "nwucla-terms": TERMS,
 }

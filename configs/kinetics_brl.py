@@ -3,8 +3,8 @@
     skeljax prepare kinetics_skeleton/hrnet --source k400_hrnet.pkl --source kpfiles.zip
     python -m skeljax.main --config configs/kinetics_brl.py:all --workdir runs/kinetics_brl
 
-After the colon: a stream, or `all` for the four of the published row, fused; a backbone; and `brl`,
-`bfl`, `plain` or a loss (see ntu60_brl.py).
+After the colon: a stream, or `all` for the four of the published row, fused; backbone, method, loss
+and slips as of ntu60_brl.py.
 
 Published top-1 (ST-GCN++, streams j b jm bm, then two and four of them fused):
 
@@ -24,7 +24,7 @@ def get_config(text: str = ""):
     config.data.prepare = "prenorm2d"
     config.data.bodies = 2
     config.data.storage = "float16"
-    papers.use_long_tail(config, **{g: chosen[g] for g in papers.LONG_TAIL})
+    papers.use_long_tail(config, chosen)
     config.data.repeat = 1
     config.train.epochs = 150
     config.train.batch = 64
@@ -32,7 +32,9 @@ def get_config(text: str = ""):
     config.recipe.length = 100
     if config.recipe.name == "brl":
         config.recipe.update({"scale": 0.0, "rotation": 0.0, "mirror": True})
-    if chosen["method"] == "brl":
+    else:
+        config.recipe.flip = 0.5
+    if config.loss.name == "action_aware":
         config.loss.switch = 129 / 150
     papers.use_streams(config, chosen["stream"], {"two": "k400-2", "four": "k400-4"})
     return config

@@ -6,7 +6,8 @@
 
 After the colon: a protocol; a stream, or `row` for all four and their fusion; a backbone; and
 `published` (version and epochs of the published runs) or `readme` (the command of its README: V0,
-65 epochs, which is not how the published numbers were made).
+65 epochs, which is not how the published numbers were made). For long tails `lt100`, `lt50` or
+`lt10`, `class_specific` (BRL's sampling) and a loss, as in `:lt100,class_specific,ldam`.
 
 Published, the best epoch on the test clips (joint, bone, joint motion, bone motion, fused):
 x-sub 85.51 86.81 81.87 82.01 89.52; x-set 87.32 88.14 83.98 83.91 90.94.

@@ -4,9 +4,9 @@
     python -m skeljax.main --config configs/nwucla_brl.py:all --workdir runs/nwucla_brl
 
 After the colon, one word of a group: a stream, or `all` for six and their fusions; the backbone
-`ctrgcn`, `stgcnpp`, `stgcn`, `aagcn` or `msg3d`; `brl`, `bfl`, `plain` or a loss (see
-ntu60_brl.py); the imbalance `lt10` or `full`; and `published` or `cpu`: a quarter of the width,
-half the frames and two passes an epoch in place of five, at a learning rate of 0.05.
+(`ctrgcn` if none is named); method, loss and slips as of ntu60_brl.py; the imbalance `lt10` or
+`full`; and `published` or `cpu`: a quarter of the width, half the frames and two passes an epoch in
+place of five, at a learning rate of 0.05.
 
 BRL's authors give no number for this set and ship no config; clips are prepared, turned and sampled
 here as CTR-GCN's code does (recipe `ucla`), and the training is that of BRL's other sets.
@@ -21,14 +21,13 @@ def get_config(text: str = ""):
         stream=(*presets.STREAMS, "all"),
         imbalance=("lt10", "full"),
         scale=("published", "cpu"),
-        method=papers.LONG_TAIL["method"],
-        backbone=("ctrgcn", "stgcnpp", "stgcn", "aagcn", "msg3d"),
+        **papers.LONG_TAIL | {"backbone": ("ctrgcn", *papers.LONG_TAIL["backbone"])},
     )
     config = presets.base()
     config.scale = chosen["scale"]
     config.data.dataset = "nw_ucla"
-    config.data.train = "train_lt10" if chosen["imbalance"] == "lt10" else "train"
-    papers.use_long_tail(config, chosen["method"], chosen["backbone"])
+    config.data.train = papers.training_split(chosen["imbalance"])
+    papers.use_long_tail(config, chosen)
     presets.use_recipe(config, "ucla")
     if config.scale == "cpu":
         config.recipe.frames = 26

@@ -6,7 +6,8 @@
 
 After the colon: a stream, or `row` for all four and their fusion by .6 .6 .4 .4; a backbone; and
 `published`, `readme` (the command of its README, which here is the same: V0, 65 epochs) or `cpu`
-(half the width and frames, as in nwucla_ctrgcn.py, to be compared with that alone).
+(half the width and frames, as in nwucla_ctrgcn.py, to be compared with that alone). For the long
+tail `lt10`, `class_specific` (BRL's sampling) and a loss, as in `:lt10,class_specific,ldam`.
 
 Published, the best epoch on the test clips: joint 94.40, bone 93.10, joint motion 92.89, bone
 motion 89.44, fused 96.77.
@@ -16,16 +17,14 @@ from skeljax import papers, presets
 
 
 def get_config(text: str = ""):
-    chosen = presets.options(
-        text,
-        stream=(*presets.STREAMS, "row"),
-        backbone=papers.FRHEAD_BACKBONES,
-        scale=("published", "readme", "cpu"),
+    chosen = papers.frhead_options(
+        text, imbalance=("full", "lt10"), scale=("published", "readme", "cpu")
     )
     scale = "cpu" if chosen["scale"] == "cpu" else "published"
     config = papers.ucla(chosen["backbone"], scale)
     smoothing = papers.UCLA_SMOOTHING[scale]
     presets.use_method(config, "frhead", version="V0", label_smoothing=smoothing)
+    papers.use_tail(config, chosen)
     config.train.test_best = True
     if chosen["backbone"] == "tcagcn" and chosen["scale"] == "published":
         config.train.epochs = 75

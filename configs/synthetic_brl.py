@@ -4,7 +4,7 @@
     python -m skeljax.main --config configs/synthetic_brl.py:ce --workdir runs/synthetic_ce
     skeljax report runs/synthetic_brl --baseline runs/synthetic_ce
 
-After the colon: a stream, or `all`; a backbone; and `brl`, `bfl` or a loss (see ntu60_brl.py).
+After the colon: a stream, or `all`; backbone, method, loss and slips as of ntu60_brl.py.
 `benchmarks/ablation.py brl` runs the whole ablation, sized for five minutes on two cores.
 """
 
@@ -12,19 +12,14 @@ from skeljax import papers, presets
 
 
 def get_config(text: str = ""):
-    chosen = presets.options(
-        text,
-        stream=(*presets.STREAMS, "all"),
-        method=papers.LONG_TAIL["method"],
-        backbone=("stgcnpp", "stgcn", "aagcn", "ctrgcn", "msg3d"),
-    )
+    chosen = presets.options(text, stream=(*presets.STREAMS, "all"), **papers.LONG_TAIL)
     config = presets.base()
     config.scale = "demo"
     config.data.dataset = "synthetic/ntu25"
     config.data.train = "train_lt10"
     config.data.prepare = "unit"
     config.data.bodies = 1
-    papers.use_long_tail(config, chosen["method"], chosen["backbone"])
+    papers.use_long_tail(config, chosen)
     presets.use_recipe(config, "generic", window=16)
     config.data.repeat = 1
     config.train.epochs = 12

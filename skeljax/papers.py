@@ -16,13 +16,20 @@ from skeljax.fuse import PRESETS
 from skeljax.losses import LOSSES
 
 PROTOCOLS = {"ntu60": ("xsub", "xview"), "ntu120": ("xsub", "xset")}
+MORE_BACKBONES = ("dgstgcn", "infogcn", "hdgcn", "protogcn")  # that no method was published with
 LONG_TAIL = {  # groups of words of BRL's configs
-    "method": ("brl", "bfl", "plain", *LOSSES),
-    "backbone": ("stgcnpp", "stgcn", "aagcn", "ctrgcn", "msg3d"),
+    "method": ("", "brl", "bfl", "plain"),
+    "loss": ("", *LOSSES),
+    "backbone": ("stgcnpp", "stgcn", "aagcn", "ctrgcn", "msg3d", "tcagcn", *MORE_BACKBONES),
     "slips": ("corrected", "as_published"),
 }
 SIX_STREAMS = {"two": "brl-2", "four": "brl-4", "six": "brl-6"}
-FRHEAD_BACKBONES = ("ctrgcn", "aagcn", "tcagcn", "stgcn_frhead")
+FRHEAD = {  # groups of words of FR-Head's configs and of those without the head
+    "backbone": ("ctrgcn", "aagcn", "tcagcn", "stgcn_frhead", "stgcnpp", "msg3d", *MORE_BACKBONES),
+    "imbalance": ("full", "lt100", "lt50", "lt10"),
+    "sampler": ("uniform", "class_specific"),
+    "loss": ("", *LOSSES),
+}
 LST_STREAMS = {  # of LST's presets
     "joint": "joint",
     "bone": "infogcn1",
@@ -31,7 +38,7 @@ LST_STREAMS = {  # of LST's presets
 }
 LST = {  # groups of words of LST's configs
     "stream": (*LST_STREAMS, "row"),
-    "backbone": ("ctrgcn", "stgcnpp", "aagcn", "msg3d", "tcagcn"),
+    "backbone": ("ctrgcn", "stgcnpp", "aagcn", "msg3d", "tcagcn", *MORE_BACKBONES),
     "terms": ("all", "global", "parts"),
     "slips": ("corrected", "public_code"),
 }
@@ -76,34 +83,41 @@ def long_tail(dataset: str, text: str) -> ConfigDict:
         **LONG_TAIL,
     )
     config = _pyskl_ntu(dataset, chosen["protocol"])
-    config.data.train = "train" if chosen["imbalance"] == "full" else f"train_{chosen['imbalance']}"
-    use_long_tail(config, **{group: chosen[group] for group in LONG_TAIL})
+    config.data.train = training_split(chosen["imbalance"])
+    use_long_tail(config, chosen)
     use_streams(config, chosen["stream"], SIX_STREAMS)
     return config
 
 
-def use_long_tail(config: ConfigDict, method: str, backbone: str, slips: str = "corrected") -> None:
+def training_split(imbalance: str) -> str:
+    """``train``, or the list of the word ``lt100``."""
+    return "train" if imbalance == "full" else f"train_{imbalance}"
+
+
+def use_long_tail(config: ConfigDict, chosen: Mapping[str, str]) -> None:
     """BRL's experiments: network, recipe, method and training of all long-tailed configs.
 
     Args:
-      method: ``brl``; ``bfl``, the same with class-balanced weights; ``plain``, the published
-        baselines (100 frames, no augmentation, 16 epochs of cross entropy); or a loss, which
-        trains without mixing and resampling, else as BRL does.
-      backbone: of PYSKL's code, one of LONG_TAIL.
-      slips: ``as_published`` runs BRL's code to the letter.
+      chosen: a word of each group of LONG_TAIL. The method is ``brl``; ``bfl``, the same with
+        class-balanced weights; or ``plain``, the published baselines (100 frames, no augmentation,
+        16 epochs of cross entropy). A loss takes the place of the method's own; alone it trains
+        without mixing and resampling, else as BRL does. The slips ``as_published`` run BRL's code
+        to the letter.
     """
     flavour = {"aagcn": "aagcn_pyskl", "ctrgcn": "ctrgcn_pyskl"}
-    presets.use_model(config, flavour.get(backbone, backbone))
+    presets.use_model(config, flavour.get(chosen["backbone"], chosen["backbone"]))
+    loss, exact = chosen["loss"], chosen["slips"] == "as_published"
+    method = chosen["method"] or ("alone" if loss else "brl")
     if method in ("brl", "bfl"):
-        exact = slips == "as_published"
         presets.use_method(config, "brl", aligned=not exact, shared=exact)
-        presets.use_loss(config, "action_aware" if method == "brl" else "class_balanced")
-        if method == "brl":
-            config.loss.published = exact
+        own = {"brl": "action_aware", "bfl": "class_balanced"}[method]
         config.data.sampler = "class_specific"
     else:
         presets.use_method(config, "supervised", head_std=0.01)
-        presets.use_loss(config, "ce" if method == "plain" else method)
+        own = "ce"
+    presets.use_loss(config, loss or own)
+    if "published" in config.loss:
+        config.loss.published = exact
     presets.use_recipe(config, "pyskl" if method == "plain" else "brl")
     config.train.epochs = 16 if method == "plain" else 24
     config.train.batch = 16
@@ -159,11 +173,12 @@ def ctrgcn(dataset: str, text: str) -> ConfigDict:
         text,
         protocol=PROTOCOLS[dataset],
         stream=(*presets.STREAMS, "row"),
-        backbone=FRHEAD_BACKBONES,
         scaling=("bone_scale", "no_bone_scale"),
+        **FRHEAD,
     )
     config = _ctrgcn_ntu(dataset, chosen, bone_scale=chosen["scaling"] == "bone_scale")
     presets.use_method(config, "supervised")
+    use_tail(config, chosen)
     config.train.epochs = 65
     use_streams(config, chosen["stream"], {"four": "ctrgcn"})
     return config
@@ -178,21 +193,41 @@ def frhead(
       runs: of each protocol the published version, epochs, fusion, and the epochs of the streams
         that were trained for others.
     """
-    chosen = presets.options(
-        text,
-        protocol=tuple(runs),
-        stream=(*presets.STREAMS, "row"),
-        backbone=FRHEAD_BACKBONES,
-        run=("published", "readme"),
-    )
+    chosen = frhead_options(text, protocol=tuple(runs), run=("published", "readme"))
     version, epochs, fusion, others = runs[chosen["protocol"]]
     if chosen["run"] == "readme":
         version, epochs, others = "V0", 65, {}
     config = _ctrgcn_ntu(dataset, chosen, bone_scale=True)
     presets.use_method(config, "frhead", version=version)
+    use_tail(config, chosen)
     config.train.epochs = others.get(chosen["stream"], epochs)
     use_streams(config, chosen["stream"], {"four": fusion}, epochs=others)
     return config
+
+
+def frhead_options(text: str, **groups: tuple[str, ...]) -> dict[str, str]:
+    """`presets.options` with FR-Head's groups.
+
+    Raises:
+      ConfigError: as there; or a word asks for mixed clips.
+    """
+    mixing = {"brl", "bfl"}.intersection(word.strip() for word in text.split(","))
+    if mixing:
+        raise ConfigError(
+            "FR-Head does not go with mixed clips, which have no class to move a prototype of",
+            where="the text after the colon of --config",
+            found=", ".join(mixing),
+            do="class_specific,action_aware takes the rest of BRL: its resampling and its weights",
+        )
+    return presets.options(text, stream=(*presets.STREAMS, "row"), **FRHEAD | groups)
+
+
+def use_tail(config: ConfigDict, chosen: Mapping[str, str]) -> None:
+    """The long-tailed split, sampler and loss that words of FRHEAD name."""
+    config.data.train = training_split(chosen["imbalance"])
+    config.data.sampler = chosen["sampler"]
+    if chosen["loss"]:
+        presets.use_loss(config, chosen["loss"])
 
 
 def lst(dataset: str, text: str) -> ConfigDict:
@@ -244,7 +279,8 @@ def _ctrgcn_ntu(dataset: str, chosen: Mapping[str, str], bone_scale: bool = Fals
     """CTR-GCN's practice on NTU, but for method, streams and epochs."""
     config = presets.base()
     config.data.dataset = f"{dataset}/{chosen['protocol']}"
-    config.data.prepare = "trim"
+    # its NTU 120 has a person who is alone twice
+    config.data.prepare = "trim_copy" if dataset == "ntu120" else "trim"
     presets.use_recipe(config, "ctrgcn_ntu", bone_scale=bone_scale)
     presets.use_model(config, chosen["backbone"])
     config.train.batch = 64

@@ -139,7 +139,8 @@ def use_row(
 
 
 def options(text: str, **groups: tuple[str, ...]) -> dict[str, str]:
-    """Reads ``bone,cpu``: at most one word of each group, the first word of a group is its default.
+    """Reads ``bone,cpu``: at most one word of each group, the first word of a group is its default;
+    an empty one stands for none of them.
 
     >>> options("bone", stream=("joint", "bone"), scale=("published", "cpu"))
     {'stream': 'bone', 'scale': 'published'}
@@ -149,7 +150,7 @@ def options(text: str, **groups: tuple[str, ...]) -> dict[str, str]:
     """
     chosen = {}
     for word in filter(None, (w.strip() for w in (text or "").split(","))):
-        every = [w for words in groups.values() for w in words]
+        every = [w for words in groups.values() for w in words if w]
         choose("option", word, every, where="the text after the colon of --config")
         group = next(g for g, words in groups.items() if word in words)
         if group in chosen:

@@ -122,5 +122,5 @@ get_config = lambda text: test_row.config(text)
     command = [runs.sys.executable, "-m", "skeljax.main", "--config"]
     command += [f"{tmp_path}/a_config.py:{data}", "--workdir", str(tmp_path / "run")]
     out = runs.finish(runs.start(command))
-    assert "stream 2 of 2: bone" in out
+    assert f"2 of 2: {tmp_path}/run/bone" in out
     assert (tmp_path / "run" / "row.txt").read_text() in out

@@ -19,6 +19,7 @@ from skeljax.data.steps import (
     Shear,
     SpatialFlip,
     TemporalCrop,
+    TemporalFlip,
     ToStream,
     ViewRotation,
     Window,
@@ -98,18 +99,22 @@ def ctrgcn_ntu(
     return train, (CropResize(window, (0.95,)), ToStream(dims))
 
 
-def ucla(layout: Layout, frames: int = 52, degrees: int = 60) -> tuple[Recipe, Recipe]:
+def ucla(
+    layout: Layout, frames: int = 52, degrees: int = 60, reverse: float = 0.0
+) -> tuple[Recipe, Recipe]:
     """CTR-GCN, FR-Head and LST on NW-UCLA; their random scale is undone by min-max: left out.
 
     Args:
       frames: frames the network sees.
       degrees: largest turn of the view about x and y; in the plane for 2-D skeletons.
+      reverse: chance that a clip runs backwards, for BRL.
     """
     dims = layout.dims
     flat = RandomRotation(math.radians(degrees), dims)
     turn = ViewRotation(degrees) if dims == 3 else flat
     whole = (Whole(), Centre(layout.centre_on, dims))
-    train = (*whole, turn, MinMax(dims), DrawFrames(frames), ToStream(dims))
+    drawn = (DrawFrames(frames), *_reversal(reverse), ToStream(dims))
+    train = (*whole, turn, MinMax(dims), *drawn)
     return train, (*whole, MinMax(dims), DrawFrames(frames, random=False), ToStream(dims))
 
 
@@ -198,7 +203,11 @@ def contrastive(
 
 
 def generic(
-    layout: Layout, window: int = 64, rotation: float = 0.3, scale: float = 0.1
+    layout: Layout,
+    window: int = 64,
+    rotation: float = 0.3,
+    scale: float = 0.1,
+    reverse: float = 0.0,
 ) -> tuple[Recipe, Recipe]:
     """For one's own data, 2-D or 3-D; left and right are kept apart.
 
@@ -206,15 +215,21 @@ def generic(
       window: frames the network sees.
       rotation: largest angle about each axis (in the plane for 2-D), radians.
       scale: largest relative change of each axis.
+      reverse: chance that a clip runs backwards, for BRL.
     """
     dims = layout.dims
     train = (
         CropResize(window),
+        *_reversal(reverse),
         RandomRotation(rotation, dims),
         RandomScale(scale, dims),
         ToStream(dims),
     )
     return train, (CropResize(window, (0.95,)), ToStream(dims))
+
+
+def _reversal(chance: float) -> Recipe:
+    return (TemporalFlip(chance),) if chance else ()
 
 
 RECIPES = {
