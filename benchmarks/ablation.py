@@ -95,8 +95,6 @@ NWUCLA = [
     Line("FR-Head", "configs/nwucla_frhead.py:joint,cpu", small),
     Line("LST", LST, small),
     Line("LST, texts shuffled", LST, functools.partial(small, shuffle_text=True)),
-]
-TERMS = [
     Line("LST, whole action only", f"{LST},global", small),
     Line("LST, parts only", f"{LST},parts", small),
 ]
@@ -108,7 +106,6 @@ TABLES = {
     "losses-nwucla": losses("configs/nwucla_brl.py:cpu,stgcnpp"),
     "losses-nwucla-ctrgcn": losses("configs/nwucla_brl.py:cpu,ctrgcn"),
     "nwucla": NWUCLA,
-    "nwucla-terms": TERMS,
 }
 
 

@@ -7,8 +7,8 @@ After the colon, one word of a group: the protocol `xsub` or `xview`; the imbala
 `lt10` or `full`; a stream, or `all` for the six of the published row, fused; the backbone
 `stgcnpp`, `stgcn`, `aagcn`, `ctrgcn`, `msg3d`, `tcagcn`, `dgstgcn`, `infogcn`, `hdgcn` or
 `protogcn`; `corrected` or `as_published` (BRL's slips, see docs/long_tail.md); `brl`, `bfl`
-(class-balanced weights in the second stage) or `plain` (the published baselines); and a loss such as
-`ldam`: with `brl` in place of its own, alone without BRL's mixing and resampling.
+(class-balanced weights in the second stage) or `plain` (the published baselines); and a loss such
+as `ldam`: with `brl` in place of its own, alone without BRL's mixing and resampling.
 For example `:xview,lt100,skip,msg3d`, `:brl,ldam`.
 
 Published top-1 at lt100, ten clips, streams j b k jm bm km, then two, four and six of them fused:

@@ -257,6 +257,7 @@ def test_the_configs_are_the_published_runs(file, words, version, epochs, weight
     config = test_presets.load(path).get_config(words)
     row.check(config)
     assert config.method.version == version
+    assert config.data.prepare == {"ntu60": "trim", "ntu120": "trim_copy"}.get(file, "none")
     assert config.row.streams == ("joint", "bone", "joint_motion", "bone_motion")
     assert config.row.fusions.four.to_dict() == dict(zip(config.row.streams, weights))
     for stream, expected in epochs.items():

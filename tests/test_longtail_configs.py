@@ -8,6 +8,7 @@ import runs
 import tiny
 from skeljax import job, papers, presets
 from skeljax.data.recipes import num_clips
+from skeljax.data.steps import TemporalFlip
 from skeljax.errors import ConfigError, DataError
 from skeljax.fuse import PRESETS
 from skeljax.losses import LOSSES
@@ -71,6 +72,48 @@ def test_any_loss(name):
     assert type(built(made, "ucla20").method.loss) is LOSSES[name]
 
 
+def test_a_loss_beside_a_method_takes_the_place_of_its_own():
+    made = config("ntu60_brl", "brl,ldam")
+    assert (made.method.name, made.data.sampler) == ("brl", "class_specific")
+    assert type(built(made).method.loss) is LOSSES["ldam"]
+    assert made.loss.beta == 0.999999, "LDAM's own"
+    assert config("ntu60_brl", "plain,ldam").loss.name == "ldam"
+
+
+@pytest.mark.parametrize("name", ["nwucla_brl", "synthetic_brl", "kinetics_brl"])
+def test_the_slips_are_a_word_of_every_config(name):
+    made = config(name, "as_published")
+    assert made.loss.published and made.method.shared and not made.method.aligned
+
+
+@pytest.mark.parametrize(
+    "name", ["ntu60_frhead", "ntu120_ctrgcn", "nwucla_frhead", "nwucla_ctrgcn"]
+)
+def test_the_head_and_its_baseline_take_long_tails_by_their_words(name):
+    made = config(name, "lt10,class_specific,action_aware,stgcnpp")
+    assert (made.data.train, made.data.sampler) == ("train_lt10", "class_specific")
+    assert (made.loss.name, made.model.name) == ("action_aware", "stgcnpp")
+    plain = config(name)
+    assert (plain.data.train, plain.data.sampler, plain.loss.name) == ("train", "uniform", "")
+    assert plain.train.test_best, "published numbers are those of the best epoch"
+
+
+@pytest.mark.parametrize("name", ["ntu60_frhead", "nwucla_frhead"])
+def test_the_head_refuses_mixed_clips_and_says_why(name):
+    with pytest.raises(ConfigError, match="no class to move a prototype of"):
+        config(name, "joint, brl")
+
+
+@pytest.mark.parametrize("name, layout", [("nwucla_brl", "ucla20"), ("synthetic_brl", "ntu25")])
+def test_clips_run_backwards_if_asked_to(name, layout):
+    made = config(name)
+    assert TemporalFlip(0.5) not in built(made, layout).train_recipe
+    made.recipe.reverse = 0.5
+    turned = built(made, layout)
+    assert TemporalFlip(0.5) in turned.train_recipe
+    assert TemporalFlip(0.5) not in turned.test_recipe
+
+
 @pytest.mark.parametrize("backbone", papers.LONG_TAIL["backbone"])
 @pytest.mark.parametrize("name", ["ntu60_brl", "nwucla_brl", "kinetics_brl", "synthetic_brl"])
 def test_any_backbone(name, backbone):
@@ -94,6 +137,7 @@ def test_kinetics_switches_at_epoch_129_and_mirrors():
     made = config("kinetics_brl")
     assert built(made, "coco17").method.loss.first_epoch == 129
     assert made.recipe.mirror and not made.recipe.rotation and made.recipe.length == 100
+    assert config("kinetics_brl", "plain").recipe.flip == 0.5
 
 
 def test_strong_augmentation():

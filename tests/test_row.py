@@ -17,7 +17,7 @@ FUSIONS = {"two": {"joint": 3, "bone": 1}, "bone_alone": {"bone": 2.0}}
 
 
 def config(data, rule="probabilities", **fields):
-    made = tiny.config(data, train__epochs=1, **fields)
+    made = tiny.config(data, **{"train__epochs": 1, "train__test_best": True} | fields)
     presets.use_row(made, ("joint", "bone"), FUSIONS, rule=rule)
     return made
 
@@ -63,6 +63,17 @@ def test_the_row(trained, capsys):
     assert top1[-1] == f"{100 * right.mean():.2f}"
     assert top1[:3] == ["tiny", "train", "3D"]
     assert scores.read(workdir / "two.npz").kind == "probabilities"
+
+
+def test_the_row_of_the_best_epochs_stands_apart(trained):
+    workdir, _ = trained
+    best = json.loads((workdir / "row_best_test.json").read_text())
+    assert best["which"] == "best_test"
+    for name, found in best["streams"].items():
+        result = json.loads((workdir / name / "result_best_test.json").read_text())
+        assert found["top1"] == result["top1"]
+    assert "best_test" in (workdir / "row.txt").read_text()
+    assert (workdir / "two_best_test.npz").is_file()
 
 
 def test_what_is_trained_is_not_trained_again(data, trained, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 import tiny
 from skeljax import check
 from skeljax.errors import CheckpointError, ConfigError, DataError
-from skeljax.readers import ntu_classes, nw_ucla, synthetic
+from skeljax.readers import kinetics_classes, ntu_classes, nw_ucla, synthetic
 from skeljax.text import actions, encoders, table
 from skeljax.text.tokenizers import BytePairs, WordPiece
 from skeljax.text.weights import read_weights
@@ -19,6 +19,7 @@ from skeljax.text.weights import read_weights
 MERGES = [("l", "o"), ("lo", "w</w>"), ("e", "r</w>"), ("lo", "w"), ("low", "er</w>")]
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "un", "##aff", "##able", "cafe", "!", "a"]
 CLASSES = {
+    "kinetics400": kinetics_classes.CLASSES,
     "ntu120": ntu_classes.CLASSES,
     "nw_ucla": nw_ucla.CLASSES,
     "synthetic": synthetic.CLASSES,

@@ -63,9 +63,13 @@ def store(count: int, split: str = "train", **kwargs) -> Store:
 
 
 def dataset(folder, *, train: int = 40, test: int = 18, **kwargs):
-    """A folder of Store files; returns it."""
+    """A folder of Store files, and of a long-tailed list, tail.txt; returns it."""
     folder.mkdir(parents=True, exist_ok=True)
-    store(train, "train", **kwargs).save(folder / "train.npz")
+    all_of = store(train, "train", **kwargs)
+    all_of.save(folder / "train.npz")
+    classes = len(all_of.classes)
+    kept = [n for i, n in enumerate(all_of.name) if i * classes < train * (classes - i % classes)]
+    (folder / "tail.txt").write_text("\n".join(kept))
     store(test, "test", first=1000, **kwargs).save(folder / "test.npz")
     return folder
 
@@ -90,6 +94,9 @@ def config(folder, method: str = "supervised", **fields):
     presets.use_method(made, method, **METHODS[method])
     if method == "protogcn":
         small(made)
+    if method == "brl":  # a tail to rebalance and resample, and both stages in two epochs
+        made.data.train, made.data.sampler = f"{folder}/tail.txt", "class_specific"
+        presets.use_loss(made, "action_aware", switch=0.5)
     made.optim.base_lr = 0.02
     made.optim.weight_decay = 1e-4
     made.train.epochs = 2
