@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -61,7 +62,7 @@ def positive(text: str) -> int:
 
 
 def run_cli(main: Callable[..., object], *args) -> None:
-    """Runs a verb. A SkeljaxError is printed alone and exits 2, Ctrl-C exits 130."""
+    """Runs a verb. A SkeljaxError or a full disk is one message and exits 2, Ctrl-C exits 130."""
     try:
         status = main(*args)
     except SkeljaxError as error:
@@ -73,4 +74,10 @@ def run_cli(main: Callable[..., object], *args) -> None:
     except BrokenPipeError:  # the reader of our output (head, less) went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = error.filename or "a file"
+        print(f"error: cannot write {where}: {error.strerror}", file=sys.stderr)
+        status = 2
     sys.exit(status or 0)

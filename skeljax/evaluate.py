@@ -14,7 +14,7 @@ from skeljax import scores as score_files
 from skeljax.checkpoint import Checkpoints
 from skeljax.data.feeder import eval_batches
 from skeljax.data.recipes import device_data, num_clips, render
-from skeljax.errors import CheckpointError, DataError, choose, positive, run_cli
+from skeljax.errors import CheckpointError, ConfigError, DataError, choose, positive, run_cli
 from skeljax.job import Job, build, check_layout, load_split, load_training
 from skeljax.report import write_report
 from skeljax.scores import Scores
@@ -238,6 +238,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--dataset", help="another dataset of the same layout and classes")
     made.add_argument("--data_dir", help="TFDS folder")
     made.add_argument("--out", help="scores: .npz, .json, .csv, or .pkl (the public form)")
+    made.add_argument(
+        "--list", action="store_true", help=".pkl as PYSKL's list of rows, without names"
+    )
     made.add_argument("--metrics", default="top1,top5,mean_class", help="of " + ", ".join(METRICS))
     made.add_argument("--batch", type=positive, help="clips a dispatch")
     made.add_argument("--devices", default="", help="a number or a list of devices")
@@ -249,11 +252,13 @@ def main(argv: list[str]) -> None:
     wanted = [choose("metric", m, METRICS, where="--metrics") for m in options.metrics.split(",")]
     if options.out:  # before the work
         choose("score file", pathlib.Path(options.out).suffix, score_files.SUFFIXES, where="--out")
+    if options.list and not (options.out or "").endswith(".pkl"):
+        raise ConfigError("only a pickle can be a list", where="--list", do="--out FILE.pkl")
     set_up()
     scores = evaluate_run(options)
     if is_main():
         if options.out:
-            score_files.write(options.out, scores)
+            score_files.write(options.out, scores, as_list=options.list)
         print(table(scores, wanted))
 
 

@@ -94,7 +94,7 @@ def load_split(config: ConfigDict, split: str) -> Store:
     """One split of config.data.dataset: of TFDS, of a folder of Store files, or a list of names.
 
     Raises:
-      ConfigError: config.data.layout has other joints than the data.
+      ConfigError: config.data.layout has other joints than the data, or no dataset is named.
     """
     store = _read_split(config, split)
     if not config.data.layout:
@@ -115,9 +115,13 @@ def _read_split(config: ConfigDict, split: str) -> Store:
     choose("storage", data.storage, ("float32", "float16"), where="data.storage")
     if split.endswith(".txt"):
         return _read_split(config, "train").named(read_names(split))
-    folder = pathlib.Path(data.dataset).expanduser()
-    if folder.is_dir():
-        return Store.load(folder / f"{split}.npz")
+    if not data.dataset:  # a converted checkpoint of unknown data
+        raise ConfigError(
+            "the config names no dataset", where="data.dataset",
+            do="--dataset NAME, or in a training --config.data.dataset=NAME",
+        )  # fmt: skip
+    if _is_packed(data.dataset):
+        return Store.load(pathlib.Path(data.dataset).expanduser() / f"{split}.npz")
     if data.dataset.startswith("synthetic"):  # needs no download: made when first asked for
         prepare(data.dataset, data_dir=data.dir or None)
     return Store.from_tfds(
@@ -127,6 +131,15 @@ def _read_split(config: ConfigDict, split: str) -> Store:
         prepare=data.prepare,
         dtype=np.dtype(data.storage),
     )
+
+
+def _is_packed(dataset: str) -> bool:
+    """Whether it is a folder of Store files, not a TFDS name beside a folder of the same name."""
+    from skeljax.datasets import BUILDERS  # a second to import
+
+    folder = pathlib.Path(dataset).expanduser()
+    packed = any(folder.glob("*.npz")) or dataset.partition("/")[0] not in BUILDERS
+    return packed and folder.is_dir()
 
 
 def training_facts(config: ConfigDict, train: Store, steps_per_epoch: int) -> Facts:

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-from skeljax import files
+from skeljax import files, rundir
 
 
 class Logbook:
@@ -17,22 +17,25 @@ class Logbook:
 
     After a resume, lines of steps that will be taken again are dropped from metrics.jsonl, so that
     the file reads as if the run had never stopped.
+
+    Raises:
+      CheckpointError: from every call that writes, when the disk is full.
     """
 
     def __init__(self, folder: str | pathlib.Path | None, *, resumed_step: int = 0):
         self._began, self._said, self._file = time.monotonic(), -math.inf, None
         if folder is None:
             return
-        from tensorboardX import SummaryWriter  # a second to import
-
+        self._folder = folder
         path = pathlib.Path(folder) / "metrics.jsonl"
         if path.exists():
             kept = [row for row in read_metrics(path) if _taken(row, resumed_step)]
             with files.atomic(path) as file:
                 file.write("".join(json.dumps(row) + "\n" for row in kept).encode())
             self._began -= kept[-1]["seconds"] if kept else 0.0
-        self._file = path.open("a", buffering=1)
-        self._board = SummaryWriter(str(folder), purge_step=resumed_step + 1, flush_secs=10)
+        with rundir.guarded(folder):
+            self._file = path.open("a", buffering=1)
+            self._board = Board(folder, resumed_step + 1)
 
     @property
     def seconds(self) -> float:
@@ -45,9 +48,9 @@ class Logbook:
             return
         row = {"step": step, "seconds": round(self.seconds, 2)}
         row |= {key: _short(value) for key, value in values.items()}
-        self._file.write(json.dumps(row) + "\n")
-        for key, value in values.items():
-            self._board.add_scalar(key, value, step)
+        with rundir.guarded(self._folder):
+            self._file.write(json.dumps(row) + "\n")
+            self._board.write(step, values)
 
     def due(self, every: float) -> bool:
         """Whether nothing was said for so many seconds."""
@@ -60,8 +63,46 @@ class Logbook:
 
     def close(self) -> None:
         if self._file is not None:
-            self._file.close()
-            self._board.close()
+            with rundir.guarded(self._folder):
+                self._file.close()
+                self._board.close()
+
+
+class Board:
+    """A file for TensorBoard, written in the caller's thread.
+
+    tensorboardX's SummaryWriter has one of its own: where the disk is full it dies there with a
+    trace, and the training waits for it for ever.
+
+    Args:
+      folder: of the file.
+      first_step: what other files there say of this step and later ones no longer holds.
+    """
+
+    def __init__(self, folder: str | pathlib.Path, first_step: int):
+        from tensorboardX import summary  # a second to import
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+        self._event, self._scalar = Event, summary.scalar
+        # the step, since files of the same second would have the same name
+        self._file = EventsWriter(f"{folder}/events", filename_suffix=f".{first_step}")
+        self._flushed = time.monotonic()
+        self._add(step=first_step, session_log=SessionLog(status=SessionLog.START))
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """Numbers of a step by their names; on disk with a write 10 s later, or at `close`."""
+        for key, value in values.items():
+            self._add(step=step, summary=self._scalar(key, value))
+        if time.monotonic() - self._flushed > 10:
+            self._file.flush()
+            self._flushed = time.monotonic()
+
+    def _add(self, **what) -> None:
+        self._file.write_event(self._event(wall_time=time.time(), **what))
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class Progress:

@@ -5,8 +5,10 @@ python -m skeljax.main --config configs/nwucla_ctrgcn.py:bone --workdir runs/bon
 
 from __future__ import annotations
 
+import difflib
 import re
 import sys
+import traceback
 
 from absl import flags
 from ml_collections import config_flags
@@ -62,7 +64,8 @@ def parse(argv: list[str]):
         _ = config and config.seed  # a file that cannot be loaded says so at first use only
     except SkeljaxError:
         raise
-    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+    except Exception as error:  # the config file is code: it may raise anything
+        _explain(error, argv)
         said = re.sub(r"\\n|\\|['\"]", lambda m: "\n" if m[0] == "\\n" else "", str(error))
         raise ConfigError(
             "cannot load the config file" if isinstance(error, OSError) else "no such options",
@@ -71,15 +74,63 @@ def parse(argv: list[str]):
             ),
             do="--config FILE.py --print_config lists every field",
         ) from error
-    except (SyntaxError, ImportError, NameError) as error:
-        raise ConfigError(
-            "the config file cannot be run", found=f"{type(error).__name__}: {error}"
-        ) from error
     if rest[1:]:
         raise ConfigError("unknown arguments", found=" ".join(rest[1:]), expected="--flags only")
     if config is None:
         raise ConfigError("no config given", do="--config configs/synthetic_ctrgcn.py")
     return config
+
+
+def _explain(error: Exception, argv: list[str]) -> None:
+    """Raises a ConfigError if the config file's own code failed, or a field is misspelt."""
+    config = _config_of(argv)
+    file, inner = config.partition(":")[0], error
+    while inner is not None:  # ml_collections and absl wrap what they catch
+        frames = traceback.extract_tb(inner.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == file]
+        if isinstance(inner, SyntaxError) and inner.filename == file:
+            lines.append(inner.lineno)
+        deeper = inner.__cause__ or inner.__context__
+        if lines or (not deeper and "get_config" in str(inner)):  # absent, or takes no words
+            raise ConfigError(
+                "the config file cannot be run",
+                where=f"{file}, line {lines[-1]}" if lines else file,
+                found=f"{type(inner).__name__}: {inner}",
+            ) from error
+        inner = deeper
+    for asked in re.findall(r"^--?(?:no)?config\.([^=\n]+)", "\n".join(argv), re.MULTILINE):
+        near = nearest_fields(asked, config)
+        if near is not None:
+            raise ConfigError(
+                f"the config has no field {asked!r}"
+                + (f": did you mean {' or '.join(near)}?" if near else ""),
+                where=f"--config.{asked}",
+                do="--config FILE.py --print_config lists every field",
+            ) from error
+
+
+def _config_of(argv: list[str]) -> str:
+    """What ``--config`` is given."""
+    for flag, following in zip(argv, [*argv[1:], ""]):
+        name, equals, value = flag.partition("=")
+        if name in ("-config", "--config"):
+            return value if equals else following
+    return ""
+
+
+def nearest_fields(asked: str, config: str) -> list[str] | None:
+    """Fields of a config file, FILE.py:OPTIONS, that a misspelt one may mean; None if it is one."""
+    from skeljax.presets import describe
+
+    try:
+        loaded = flags.FLAGS["config"].parser.parse(config)
+        fields = [field for field, *_ in describe(loaded)]
+    except Exception:  # that is another fault, told elsewhere
+        return None
+    if any(f"{asked}.".startswith(f"{f}.") or f.startswith(f"{asked}.") for f in fields):
+        return None
+    alike = [f for f in fields if f.rpartition(".")[2].endswith(asked.rpartition(".")[2])]
+    return difflib.get_close_matches(asked, alike or fields, 3, 0.0 if alike else 0.4)
 
 
 def usage() -> str:

@@ -88,7 +88,7 @@ def make_mesh(devices: str = "") -> Mesh:
       devices: empty = all; a number = the first so many; a list ``0,2`` = those, by position.
 
     Raises:
-      ConfigError: no such device.
+      ConfigError: no such device, or of several processes one is left without.
     """
     have = jax.devices()
     try:
@@ -110,6 +110,14 @@ def make_mesh(devices: str = "") -> Mesh:
             expected=f"a number up to {len(have)} or a list like 0,1",
             do=None if have[0].platform != "cpu" else "on CPU, --cpu_devices N makes N devices",
         ) from None
+    without = {d.process_index for d in have} - {d.process_index for d in chosen}
+    if without:  # it would wait for the others for ever
+        raise ConfigError(
+            "every process of the launch needs one of the devices",
+            where="--devices",
+            found=f"{devices}, none of process {', '.join(map(str, sorted(without)))}",
+            do="leave --devices out, list devices of every process, or launch fewer processes",
+        )
     return Mesh(np.asarray(chosen), ("data",), axis_types=(AxisType.Auto,))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import math
 import pathlib
 import time
@@ -17,11 +16,11 @@ import optax
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
-from skeljax import evaluate, rundir
+from skeljax import evaluate, files, rundir
 from skeljax.checkpoint import Checkpoints
 from skeljax.data.feeder import epoch_order
 from skeljax.data.recipes import device_data, num_clips, render
-from skeljax.errors import ConfigError, SkeljaxError
+from skeljax.errors import ConfigError, DataError, SkeljaxError
 from skeljax.job import Job, build, load_stores, training_facts
 from skeljax.logbook import Logbook, Progress, clock
 from skeljax.optim import learning_rate, make_optimizer
@@ -269,15 +268,19 @@ def check_finite(rows, order, first_step, train, workdir) -> None:
         return
     step = first_step + int(bad[0])
     names = [str(name) for name in train.name[order[bad[0]]]]
+    where = "all are in nonfinite.json"
     if is_main():
         path = pathlib.Path(workdir) / "nonfinite.json"
-        path.write_text(json.dumps({"step": step, "clips": names}, indent=1))
+        try:
+            files.write_json(path, {"step": step, "clips": names})
+        except DataError as error:
+            where = f"{path.name} could not be written ({error.found})"
     raise NonFinite(
         f"the loss is {rows['loss'][bad[0]]} at step {step}",
         where=workdir,
         found="the clips " + ", ".join(names[:4]) + (" ..." if len(names) > 4 else ""),
         do="lower optim.base_lr, set optim.clip_norm, or look at these clips with skeljax draw; "
-        "all are in nonfinite.json, and the last checkpoint is from before",
+        f"{where}, and the last checkpoint is from before",
     )
 
 

@@ -1,8 +1,10 @@
 """Trains in this process or in one of its own, and reads back what came out."""
 
+import contextlib
 import json
 import os
 import pathlib
+import resource
 import socket
 import subprocess
 import sys
@@ -46,6 +48,17 @@ def start(arguments, **environment) -> subprocess.Popen:
     )
 
 
+@contextlib.contextmanager
+def full_disk(free: int = 0):
+    """No file can grow beyond so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (free, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 def free_port() -> int:
     with socket.socket() as s:
         s.bind(("", 0))
@@ -71,6 +84,21 @@ def largest_difference(a, b) -> float:
         float(np.max(np.abs(np.asarray(x, np.float64) - np.asarray(y, np.float64))))
         for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
     )
+
+
+def board(workdir) -> dict[str, dict[int, float]]:
+    """What the run's files for TensorBoard say: {name: {step: value}}."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    found = {}
+    for path in sorted(pathlib.Path(workdir).glob("events.out.tfevents.*")):
+        left = path.read_bytes()
+        while left:  # length (8), its sum (4), the event, its sum (4)
+            size = int.from_bytes(left[:8], "little")
+            event, left = Event.FromString(left[12 : 12 + size]), left[16 + size :]
+            for value in event.summary.value:
+                found.setdefault(value.tag, {})[event.step] = value.simple_value
+    return found
 
 
 def rows(workdir) -> list[dict]:

@@ -9,6 +9,7 @@ far more.
 import dataclasses
 import os
 import sys
+import types
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,8 @@ import pytest
 
 import runs
 import tiny
-from skeljax import train
+from skeljax import sharding, train
+from skeljax.errors import ConfigError
 
 RATE = 3e-4
 # Batch norm over the vectors of a mixed region, 8 of them here, makes float32's rounding grow to
@@ -88,6 +90,38 @@ def fake_python(folder, line: str) -> str:
     return f"{folder}:{os.environ['PATH']}"
 
 
+@pytest.mark.parametrize(
+    "script, given, want",
+    [
+        ("gpu.sh", "any.py 4 --workdir x", "--config any.py --devices 4 --workdir x"),
+        ("tpu_pod.sh", "any.py --workdir x", "--distributed --config any.py --workdir x"),
+        ("slurm.sh", "any.py --workdir x", "--distributed --config any.py --workdir x"),
+    ],
+)
+def test_what_a_launcher_starts(script, given, want, tmp_path):
+    path = fake_python(tmp_path / "bin", 'echo "python $@"')
+    srun = tmp_path / "bin" / "srun"
+    srun.write_text('#!/bin/sh\necho srun "$1"; shift; exec "$@"\n')
+    srun.chmod(0o755)
+    out = runs.finish(runs.start(["bash", f"launch/{script}", *given.split()], PATH=path))
+    srun = "srun --kill-on-bad-exit=1\n" if script == "slurm.sh" else ""
+    assert out == f"{srun}python -m skeljax.main {want}\n"
+    alone = runs.start(["bash", f"launch/{script}"], PATH=path)
+    assert "usage:" in alone.communicate(timeout=30)[0] and alone.returncode == 2
+
+
+def test_devices_that_leave_a_process_out(monkeypatch):
+    """Of two hosts with two devices each, one waited for the other for ever."""
+    have = [types.SimpleNamespace(platform="gpu", process_index=i // 2) for i in range(4)]
+    monkeypatch.setattr(sharding.jax, "devices", lambda: have)
+    monkeypatch.setattr(sharding, "Mesh", lambda devices, *_, **__: list(devices))
+    for devices in ("1", "2", "2,3"):
+        with pytest.raises(ConfigError, match=rf"--devices[^$]*{devices}, none of process [01]"):
+            sharding.make_mesh(devices)
+    assert sharding.make_mesh("0,2") == [have[0], have[2]]
+    assert sharding.make_mesh("3") == have[:3] and sharding.make_mesh() == have
+
+
 @pytest.mark.parametrize("bad", [0, 1])
 def test_a_process_that_dies_ends_the_other(bad, tmp_path):
     line = f"[ $JAX_PROCESS_ID = {bad} ] && exit 3; exec sleep 600"
@@ -133,8 +167,6 @@ def test_two_folders_save_the_same_step_in_two_processes(tmp_path):
 
 
 def test_a_batch_that_does_not_split_is_refused(tmp_path):
-    from skeljax.errors import ConfigError
-
     data = tiny.dataset(tmp_path / "data")
     with pytest.raises(ConfigError, match="split evenly over the devices"):
         runs.run(tiny.config(data, train__batch=7), tmp_path / "run", "2")

@@ -1,14 +1,37 @@
 """Several clips of a recording: averaged in a test, the first alone between epochs."""
 
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import tiny
-from skeljax import job
+from skeljax import evaluate, job
 from skeljax.data.recipes import device_data, render
+from skeljax.errors import ConfigError
 from skeljax.evaluate import Evaluator
+from skeljax.scores import Scores
 from skeljax.sharding import make_mesh
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+def test_scores_for_the_public_scripts(as_list, tmp_path, monkeypatch):
+    """CTR-GCN's and FR-Head's read a dict by names, PYSKL's and BRL's a list."""
+    made = Scores(np.eye(3, dtype=np.float32), np.array(["a", "b", "c"]), np.arange(3))
+    monkeypatch.setattr(evaluate, "evaluate_run", lambda _: made)
+    evaluate.main(["run", "--out", str(tmp_path / "s.pkl"), *["--list"] * as_list])
+    rows = pickle.loads((tmp_path / "s.pkl").read_bytes())
+    assert type(rows) is (list if as_list else dict)
+    np.testing.assert_array_equal(rows if as_list else list(rows.values()), made.scores)
+    assert as_list or list(rows) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("out", [[], ["--out", "s.npz"]])
+def test_only_a_pickle_is_a_list(out):
+    with pytest.raises(ConfigError, match="--list"):
+        evaluate.main(["run", "--list", *out])
 
 
 class Joints:

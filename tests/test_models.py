@@ -43,6 +43,36 @@ def perturbed(net, x, **mode):
     return {"params": params, "batch_stats": stats}
 
 
+@pytest.mark.parametrize("field", ["width", "depth"])
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_size_that_cannot_be_is_named(name, field):
+    """They ended in divisions by zero, empty lists and shapes that do not fit."""
+    x = jax.ShapeDtypeStruct((1, 1, 4, 20, 3), jnp.float32)
+    for size in (0, -4):
+        net = small(name, **{field: size})
+        with pytest.raises(ConfigError, match=rf"model\.{field}[^$]*{size}[^$]*1 or more"):
+            jax.eval_shape(functools.partial(net.init, train=False), jax.random.key(0), x)
+
+
+FOURTHS = {"ctrgcn", "ctrgcn_pyskl", "tcagcn", "infogcn", "hdgcn"}
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_width_that_cannot_be_cut_is_named(name):
+    x = jax.ShapeDtypeStruct((1, 1, 4, 20, 3), jnp.float32)
+    for width in (1, 30):
+        net = small(name, width=width, depth=1, grow=())
+        start = functools.partial(net.init, train=False)
+        if name in FOURTHS:
+            with pytest.raises(ConfigError, match=rf"model\.width[^$]*{width} channels[^$]*of 4"):
+                jax.eval_shape(start, jax.random.key(0), x)
+            continue
+        try:
+            jax.eval_shape(start, jax.random.key(0), x)
+        except ConfigError as error:
+            assert width == 1 and "model.width" in str(error)
+
+
 @pytest.mark.parametrize(
     "size, stride, dilation, frames", [(5, 1, 2, 11), (5, 2, 1, 11), (3, 2, 1, 8), (9, 1, 1, 4)]
 )

@@ -233,7 +233,9 @@ def test_read_pt_of_something_else(tmp_path):
     torch = pytest.importorskip("torch")
     (tmp_path / "text.pt").write_text("no checkpoint")
     torch.save({"epoch": 3}, tmp_path / "empty.pt")
-    for name in ("text.pt", "empty.pt", "absent.pt"):
+    (tmp_path / "nothing.pt").write_bytes(b"")
+    (tmp_path / "bytes.pt").write_bytes(b"\x80\x02.")  # an IndexError of the unpickler
+    for name in ("text.pt", "empty.pt", "absent.pt", "nothing.pt", "bytes.pt"):
         with pytest.raises(CheckpointError, match=name):
             read_pt(tmp_path / name)
 

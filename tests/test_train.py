@@ -10,7 +10,7 @@ import pytest
 
 import runs
 import tiny
-from skeljax import checkpoint, evaluate, predict, sharding, train
+from skeljax import checkpoint, evaluate, job, predict, sharding, train
 from skeljax.errors import CheckpointError, ConfigError, DataError
 from skeljax.scores import read
 
@@ -52,6 +52,19 @@ def test_the_result_says_everything(trained):
     about = json.loads((workdir / "run.json").read_text())
     assert about["versions"]["jax"] == jax.__version__
     assert len(about["fingerprint"]) == 16
+
+
+def test_tensorboard_has_what_metrics_has(trained):
+    workdir, _ = trained
+    told = {r["step"]: r["train/loss"] for r in runs.rows(workdir) if "train/loss" in r}
+    assert runs.board(workdir)["train/loss"] == pytest.approx(told, rel=1e-4)
+
+
+def test_some_checkpoints_stay(data, tmp_path):
+    off = {"train__validate_every": 0, "train__test_last": False}
+    runs.run(tiny.config(data, train__epochs=5, train__keep_every=2, **off), tmp_path)
+    kept = {int(path.name) for path in (tmp_path / "checkpoints").iterdir()}
+    assert kept == {2 * 5, 4 * 5, 5 * 5}
 
 
 def test_one_program_serves_every_chunk_and_seed(data, tmp_path, monkeypatch):
@@ -200,15 +213,6 @@ def test_devices_that_come_twice():
         sharding.make_mesh("0,0")
 
 
-@pytest.mark.parametrize("text", ["import nothing_of_this_name", "def (", "get_config = nobody"])
-def test_a_config_file_with_a_mistake(text, tmp_path):
-    (tmp_path / "mine.py").write_text(text)
-    command = [sys.executable, "-m", "skeljax.main", "--config", str(tmp_path / "mine.py")]
-    done = subprocess.run(command, cwd=runs.REPO, capture_output=True, text=True)
-    assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert "the config file cannot be run" in done.stderr
-
-
 def test_an_epoch_smaller_than_a_batch(tmp_path):
     data = tiny.dataset(tmp_path, train=5)
     _refused(ConfigError, "fewer clips than one batch", tiny.config(data), tmp_path / "run")
@@ -218,6 +222,27 @@ def test_a_dataset_that_is_not_there(tmp_path):
     config = tiny.config("nw_ucla", data__dir=str(tmp_path / "empty"))
     said = _refused(DataError, "not prepared", config, tmp_path / "run")
     assert "skeljax prepare nw_ucla --source PATH" in said
+
+
+def test_a_folder_with_the_name_of_a_dataset(tmp_path, monkeypatch):
+    """Where one was made for raw files, training asked for nw_ucla/train.npz."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("nw_ucla", "mine"):
+        (tmp_path / folder / "raw").mkdir(parents=True)
+    config = tiny.config("nw_ucla", data__dir=str(tmp_path / "empty"))
+    with pytest.raises(DataError, match="not prepared"):
+        job.load_split(config, "train")
+    for name in ("mine", "mine/raw", "./nw_ucla"):
+        with pytest.raises(DataError, match=f"{name}/train.npz".replace("./", "")):
+            job.load_split(tiny.config(name), "train")
+    tiny.dataset(tmp_path / "nw_ucla")
+    assert len(job.load_split(config, "train")) == 40
+
+
+def test_no_dataset(tmp_path):
+    """A converted checkpoint of unknown data asked for ./test.npz."""
+    with pytest.raises(ConfigError, match=r"data\.dataset[^$]*--dataset NAME[^$]*--config\.data"):
+        job.load_split(tiny.config(""), "test")
 
 
 def test_a_cut_store_names_the_file(data, tmp_path):

@@ -25,6 +25,8 @@ METHODS = {
     "frhead": {"embed_dim": 24},
     "lst": {"encoder": "hash", "descriptions": str(pathlib.Path(__file__).with_name("tiny.toml"))},
     "infogcn": {},
+    "protogcn": {"embed_dim": 16},
+    "crosclr_linear": {},
 }
 
 # These take many passes a step: a smaller backbone for them.
@@ -74,7 +76,10 @@ def dataset(folder, *, train: int = 40, test: int = 18, **kwargs):
 
 def small(config) -> None:
     """A backbone that compiles in seconds, with two levels to tap."""
-    presets.use_model(config, "stgcn_contrastive", width=8, depth=2, grow=(2,), last_width=16)
+    if config.method.name == "protogcn":  # it contrasts what no other backbone rebuilds
+        presets.use_model(config, "protogcn", width=8, depth=2, grow=(2,), prototypes=8)
+    else:
+        presets.use_model(config, "stgcn_contrastive", width=8, depth=2, grow=(2,), last_width=16)
 
 
 def config(folder, method: str = "supervised", **fields):
@@ -87,6 +92,8 @@ def config(folder, method: str = "supervised", **fields):
     if method in CONTRASTIVE:
         presets.use_model(made, "stgcn_contrastive", width=4, depth=1, grow=(1,), last_width=8)
     presets.use_method(made, method, **METHODS[method])
+    if method == "protogcn":
+        small(made)
     if method == "brl":  # a tail to rebalance and resample, and both stages in two epochs
         made.data.train, made.data.sampler = f"{folder}/tail.txt", "class_specific"
         presets.use_loss(made, "action_aware", switch=0.5)

@@ -80,6 +80,7 @@ def _msg3d(state: State) -> dict:
     windows = [
         value for name, value in state.items() if re.fullmatch(r"backbone\.gcn3d1\..*\.A", name)
     ]
+    windows = windows or [state["backbone.gcn3d1.gcn3d.0.gcn3d.1.A"]]  # says that it is not there
     return {
         "scales": len(graph),
         "window_scales": len(windows[0]),
@@ -198,11 +199,13 @@ def recognise(tensors: State, *, family: str = "", stream: str = "", where=None)
       where: the file, for messages.
 
     Raises:
-      CheckpointError: no family fits; it shows what the file's names look like.
+      CheckpointError: no family fits, it shows what the file's names look like; or the tensors
+        are not all there, do not fit each other, or are not of that stream.
     """
     if family:
         choose("checkpoint family", family, [known.family for known in KNOWN])
-    names = {_encoder(canonical(name), stream): name for name in tensors}
+    kind = _encoder_kind([canonical(name) for name in tensors], stream, where)
+    names = {_encoder(canonical(name), kind): name for name in tensors}
     fits = (
         known
         for known in KNOWN
@@ -217,21 +220,28 @@ def recognise(tensors: State, *, family: str = "", stream: str = "", where=None)
             found=f"{len(tensors)} tensors: {some} ...",
             expected="one of " + ", ".join(sorted({known.family for known in KNOWN})),
         )
-    state = {name: np.asarray(tensors[file]) for name, file in names.items()}
+    state = _Tensors({name: np.asarray(tensors[file]) for name, file in names.items()}, where)
     V = state[known.joints].shape[-1]
     arguments = _stages(known, state) | known.arguments(state)
     C = state[known.coordinates].shape[1] if known.coordinates else 3
     if arguments.get("order") == "post":  # it sees the coordinates once for every subset
         C //= len(state[known.joints])
-    norm = next(value for name, value in state.items() if name.endswith("data_bn.weight"))
+    norm = next((name for name in state if name.endswith("data_bn.weight")), "data_bn.weight")
     normed = len(state[known.normed]) if known.normed else C
-    bodies = norm.size // (V * normed)
+    bodies, rest = divmod(state[norm].size, max(V * normed, 1))
+    if rest or not bodies:
+        raise CheckpointError(
+            "the tensors do not fit each other",
+            where=where,
+            found=f"{norm} {state[norm].shape}",
+            expected=f"a multiple of {V} joints x {normed} channels",
+        )
     if known.shared and bodies > 1:
         arguments["data_norm"] = "MVC"
     head = state.get(known.head)
     return Checkpoint(
         known=known,
-        state=state,
+        state=dict(state),
         names=names,
         arguments=arguments,
         joints=V,
@@ -241,22 +251,56 @@ def recognise(tensors: State, *, family: str = "", stream: str = "", where=None)
     )
 
 
-def _encoder(name: str, stream: str) -> str:
-    """CrosSCLR has an encoder a stream in one file: that of `stream` becomes ``encoder_q``."""
-    if stream in ("", "joint"):
-        return name
+class _Tensors(dict):
+    """Tensors by name; one that is not there is a CheckpointError."""
+
+    def __init__(self, tensors: State, where):
+        super().__init__(tensors)
+        self.where = where
+
+    def __missing__(self, name: str):
+        raise CheckpointError("the checkpoint lacks a tensor", where=self.where, expected=name)
+
+
+def _encoder_kind(names: list[str], stream: str, where) -> str:
+    """Which of CrosSCLR's encoders, one a stream in one file, that of `stream` is; "" for the
+    first, or where the file has no others (AimCLR, SkeleMixCLR), whatever it was trained on."""
+    others = {match[1] for name in names if (match := re.match(r"encoder_q_([a-z_]+)\.", name))}
     kind = stream.replace("joint_motion", "motion")
+    if not others or kind in ("", "joint"):
+        return ""
+    if kind not in others:
+        raise CheckpointError(
+            "the file has no encoder of this stream",
+            where=where,
+            found=", ".join(["joint", *sorted(others)]),
+            expected=stream,
+        )
+    return kind
+
+
+def _encoder(name: str, kind: str) -> str:
+    """The encoder `kind` becomes ``encoder_q``, and that one ``encoder_q_joint``."""
+    if not kind:
+        return name
     renamed = re.sub(rf"^encoder_q_{kind}\.", "encoder_q.", name)
     return renamed if renamed != name else re.sub(r"^encoder_q\.", "encoder_q_joint.", name)
 
 
-def _stages(known: Known, state: State) -> dict:
+def _stages(known: Known, state: _Tensors) -> dict:
     """Width, depth and the blocks that double the width, from the widths of all blocks."""
     widths = {}
     for name, value in state.items():
         if match := re.fullmatch(known.blocks, name):
             widths[int(match[1])] = len(value)
     widths = [widths[number] for number in sorted(widths)]
+    if len(widths) < 1 + known.own_last:
+        raise CheckpointError(
+            "the checkpoint lacks blocks",
+            where=state.where,
+            found=f"{len(widths)} blocks",
+            expected=f"tensors named like {known.blocks}",
+        )
     own = {}
     if known.own_last:
         own, widths[-1] = {"last_width": widths[-1]}, widths[-2]

@@ -33,7 +33,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pathlib
-import pickle
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -213,8 +212,8 @@ def read_pt(path) -> dict[str, np.ndarray]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError("cannot read it", where=path, found=error.strerror) from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        found = str(error).strip().splitlines()[0]
+    except Exception as error:  # of damaged bytes the unpickler may raise anything
+        found = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(
             "not a file of weights alone", where=path, found=found, expected="a state dict"
         ) from None
@@ -223,7 +222,7 @@ def read_pt(path) -> dict[str, np.ndarray]:
             content = content[wrapper]
     tensors = {}
     if isinstance(content, dict):
-        tensors = {n: _array(t) for n, t in content.items() if torch.is_tensor(t)}
+        tensors = {str(n): _array(t) for n, t in content.items() if torch.is_tensor(t)}
     if not tensors:
         raise CheckpointError("no tensors in the file", where=path, expected="a state dict")
     return tensors

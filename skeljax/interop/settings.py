@@ -40,6 +40,9 @@ PRACTICES = {
 PRACTICES["pyskl_no_spine"] = PRACTICES["pyskl"] | {
     25: ("ntu25_pyskl", "prenorm3d_no_spine", "pyskl", {})
 }
+# Joints of NTU, COCO and OpenPose: the code bases pad a lone person with a body of zeros, and it
+# counts in the mean over persons
+_PAIRS = (25, 17, 18)
 # endings of NTU configs
 _CLEANED = {
     "ctrgcn": "",
@@ -58,7 +61,7 @@ class Given:
       layout: name, or TOML file, of the joints.
       classes: text file, one name a line.
       stream: joint, bone, ...
-      bodies: M.
+      bodies: M, where the bodies share all tensors; 0 = as usual.
       recipe, prepare, dataset: see docs/config.md.
       fields: further fields of the config, ``{"recipe.length": 10}``.
     """
@@ -97,7 +100,12 @@ def settings(found: Checkpoint, given: Given, source) -> tuple[ConfigDict, Facts
             expected=f"{found.joints} joints x {found.channels} values",
             do="--layout NAME or FILE.toml with the joints it was trained on",
         )  # fmt: skip
-    bodies = found.bodies or given.bodies or (2 if found.joints == 25 else 1)
+    if given.bodies not in (0, found.bodies or given.bodies):
+        raise ConfigError(
+            "the number of bodies does not fit the checkpoint", where="--bodies",
+            found=given.bodies, expected=f"{found.bodies}, as many as its data norm has",
+        )  # fmt: skip
+    bodies = found.bodies or given.bodies or (2 if found.joints in _PAIRS else 1)
     names = _classes(found, given, source)
     graph = graph_of(found, layout)
     if found.known.practice == "contrastive" and graph.get("graph") == "direction":

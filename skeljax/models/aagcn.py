@@ -16,6 +16,7 @@ from skeljax.models.layers import (
     Conv,
     ConvNorm,
     aggregate,
+    check_width,
     kaiming_out,
     pointwise,
     shortcut,
@@ -40,6 +41,7 @@ class AdaptiveGraphConv(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """(C, B, T, V) -> (D, B, T, V)."""
+        check_width(self.features, least=4)
         channels, bodies, frames, joints = x.shape
         embedded = self.features // 4
         embed = partial(Conv, SUBSETS * embedded, kernel_init=kaiming_out(embedded))

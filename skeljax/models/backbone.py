@@ -58,7 +58,8 @@ class Backbone(nn.Module):
         """(N, M, T, V, C) -> Features; taps are the outputs of all blocks, in order.
 
         Raises:
-          ConfigError: M or V is not what the model was built for, or an unknown choice.
+          ConfigError: M or V is not what the model was built for, an unknown choice, or a width or
+            depth that cannot be.
         """
         return to_features(self.outputs(x, train=train), self.num_person)
 
@@ -84,6 +85,14 @@ class Backbone(nn.Module):
 
     def enter(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(N, M, T, V, C) -> (C, B, T, V), normalised."""
+        for field in ("width", "depth"):
+            if getattr(self, field) < 1:
+                raise ConfigError(
+                    "the number is too small",
+                    where=f"model.{field}",
+                    found=getattr(self, field),
+                    expected="1 or more",
+                )
         check_input(x, self.layout, self.num_person)
         wide = jnp.promote_types(self.dtype, jnp.float32)  # metres do not fit bfloat16
         x = self.norm()(self.embed(x.astype(wide)), train=train)

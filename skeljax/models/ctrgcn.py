@@ -17,6 +17,7 @@ from skeljax.models.layers import (
     ConvNorm,
     aggregate,
     around_one,
+    check_width,
     kaiming_out,
     max_pool,
     pointwise,
@@ -123,6 +124,7 @@ class TCN(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
+        check_width(self.features, multiple=4)
         width = self.features // 4
         scale = {} if self.torch_init else {"scale_init": around_one}
 

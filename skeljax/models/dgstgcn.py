@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -18,6 +19,7 @@ from skeljax.models.layers import (
     Initializer,
     aggregate,
     at_least_float32,
+    check_width,
     shortcut,
     torch_default,
 )
@@ -63,7 +65,9 @@ class GCN(nn.Module):
         That is (E, B, V, V), or (E, B T, V, V) of single frames; E channels over all subsets.
         """
         (channels, *_, joints), refine = x.shape, self.refine
-        group = int((refine.ratio or 1 / refine.subsets) * self.features)
+        share = refine.ratio or 1 / refine.subsets
+        check_width(self.features, least=math.ceil(1 / share))
+        group = int(share * self.features)
         width, default = refine.subsets * group, torch_default(channels)
         value = nn.relu(ConvNorm(width, **default, name="pre")(x, train=train))
         graph = self.param("adjacency", refine.start, (refine.subsets, joints, joints))

@@ -18,6 +18,7 @@ from skeljax.models.layers import (
     Conv,
     ConvNorm,
     at_least_float32,
+    check_width,
     kaiming_out,
     shortcut,
     torch_default,
@@ -121,6 +122,7 @@ class HDGC(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(C, B, T, V) -> (D, B, T, V)."""
+        check_width(self.features, multiple=4)
         _, bodies, frames, joints = x.shape
         levels, quarter = len(self.groups) - 1, self.features // 4
         stack = graphs.hierarchical(self.groups, joints)

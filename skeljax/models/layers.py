@@ -21,7 +21,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from skeljax.errors import choose
+from skeljax.errors import ConfigError, choose
 
 Initializer = Callable[..., jax.Array]
 INITIALS = ("torch", "normal", "kaiming")
@@ -59,6 +59,18 @@ def start(initial: str, fan_in: int) -> dict[str, Initializer]:
     if initial == "normal":
         return {"kernel_init": nn.initializers.normal(0.02), "scale_init": around_one}
     return {}
+
+
+def check_width(features: int, *, multiple: int = 1, least: int = 1) -> None:
+    """Raises ConfigError unless a block of so many channels can be cut into its branches."""
+    if features >= least and features % multiple == 0:
+        return
+    raise ConfigError(
+        "this backbone cannot have blocks of this width",
+        where="model.width",
+        found=f"{features} channels in a block",
+        expected=f"a multiple of {multiple}" if multiple > 1 else f"{least} or more",
+    )
 
 
 def at_least_float32(x: jax.Array) -> jax.Array:

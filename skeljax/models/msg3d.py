@@ -15,6 +15,7 @@ from skeljax.models.layers import (
     BatchNorm,
     Conv,
     ConvNorm,
+    check_width,
     max_pool,
     pointwise,
     shortcut,
@@ -77,6 +78,7 @@ class MultiScaleTCN(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
+        check_width(self.features, least=6)
         width = self.features // 6
         opening = torch_default(x.shape[0])
         # the 1x1 convolutions that open the first five branches are one product

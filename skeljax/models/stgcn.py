@@ -30,6 +30,7 @@ from skeljax.models.layers import (
     Conv,
     ConvNorm,
     DataNorm,
+    check_width,
     max_pool,
     pointwise,
     shortcut,
@@ -149,6 +150,7 @@ def six_branches(
     and that number), one a max pool, one a strided 1x1. Each is D // 6 wide, the first takes the
     remainder.
     """
+    check_width(features, least=6)
     narrow = features // 6
     opening = torch_default(x.shape[0])
     wide = ConvNorm(features - 5 * narrow, **opening, name="open_first")

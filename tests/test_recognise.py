@@ -1,0 +1,65 @@
+"""What the tensors of a public checkpoint tell, and what is said where they do not."""
+
+import numpy as np
+import pytest
+
+from skeljax.errors import CheckpointError, ConfigError
+from skeljax.interop.known import KNOWN, recognise
+from skeljax.interop.settings import Given, settings
+from test_convert import FLAVOURS, SIZES, STGCN, TOLD, tensors
+
+
+@pytest.mark.parametrize("stream", ["", "joint", "bone", "joint_motion", "bone_motion"])
+def test_a_single_encoder_is_that_of_any_stream(stream):
+    """AimCLR, ActCLR and SkeleMixCLR train one file a stream; only joints were recognised."""
+    known = next(known for known in KNOWN if known.family == "stgcn_contrastive")
+    made = tensors(known, width=8, depth=3, grow=(2,), last_width=12)
+    made |= {f"module.{name.replace('_q.', '_k.')}": value for name, value in made.items()}
+    assert recognise(made, stream=stream).known is known
+
+
+def test_a_stream_that_no_encoder_of_the_file_has():
+    known = next(known for known in KNOWN if known.family == "stgcn_contrastive")
+    made = tensors(known, width=8, depth=3, grow=(2,), last_width=12)
+    made |= {name.replace("_q.", "_q_motion."): value for name, value in made.items()}
+    with pytest.raises(CheckpointError, match=r"joint, motion[^$]*bone"):
+        recognise(made, stream="bone")
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.family)
+def test_a_file_that_lacks_tensors_is_told_so(known):
+    """Without `data_bn.weight`, `A` or `PA` there was a trace."""
+    sizes = SIZES | {"depth": 3} if known.own_last else SIZES
+    made = tensors(known, **sizes, **TOLD.get(known.family, {}))
+    refused = []
+    for ending in {".".join(name.rsplit(".", 2)[1:]) for name in made} | {"data_bn.weight", "A"}:
+        try:
+            recognise({name: value for name, value in made.items() if not name.endswith(ending)})
+        except CheckpointError:
+            refused.append(ending)
+    assert "data_bn.weight" in refused
+    assert known.joints.rpartition(".")[2] in {ending.rpartition(".")[2] for ending in refused}
+    with pytest.raises(CheckpointError, match="do not fit each other"):
+        norm = next(name for name in made if name.endswith("data_bn.weight"))
+        recognise(made | {norm: np.ones(7, np.float32)})
+
+
+@pytest.mark.parametrize("family", ["stgcn", "dgstgcn", "protogcn"])
+@pytest.mark.parametrize(
+    "layout, bodies",
+    [("ntu25_pyskl", 2), ("coco17", 2), ("openpose18", 2), ("hand21", 1), ("ucla20", 1)],
+)
+def test_a_lone_person_has_a_body_of_zeros_beside_it(family, layout, bodies):
+    """PYSKL pads every clip to two persons, and the zeros count in the mean over them."""
+    known = next(known for known in KNOWN if known.family == family)
+    found = recognise(tensors(known, layout, **SIZES, **TOLD[family]))
+    assert settings(found, Given(), "j.pth")[1].num_bodies == bodies
+    assert settings(found, Given(bodies=3), "j.pth")[1].num_bodies == 3
+
+
+@pytest.mark.parametrize("told", [2, 0])
+def test_bodies_that_the_tensors_contradict(told):
+    found = recognise(tensors(STGCN, bodies=2, **SIZES, **FLAVOURS["persons apart"]))
+    assert settings(found, Given(bodies=told), "j.pth")[1].num_bodies == 2
+    with pytest.raises(ConfigError, match=r"--bodies[^$]*found: +1[^$]*2, as many as"):
+        settings(found, Given(bodies=1), "j.pth")
