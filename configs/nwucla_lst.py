@@ -5,23 +5,21 @@
     python -m skeljax.main --config configs/nwucla_lst.py:row,cpu --workdir runs/nwucla_lst_row
 
 After the colon: a stream, or `row` for all four and their fusions by .8 .8 .2 .2 and (without bone
-motion) .6 .6 .4; a backbone; `all`, `global` or `parts`, the text terms; `corrected` or
-`public_code`, which has the slips of the public code (joints and bones by its transposed matrix
-among them) and trains CLIP ViT-B/32 along (`--config.method.weights=FOLDER`, its merges in it); and
-`published` or `cpu` (half the width and frames, as in nwucla_ctrgcn.py, to be compared with that
-alone). `--config.method.shuffle_text=True` is the control: every class with another's text.
+motion) .6 .6 .4; `k1` to `k8`, the k of the bone streams, which are InfoGCN's; a backbone
+(`stgcn_frhead` is the original's baseline); `all`, `global` or `parts`, the text terms;
+`parts_by_joint` or `parts_by_bone`, the lists of body parts (the second is the public code's for
+bones); `corrected` or `public_code`, which has the slips of the public code (joints and bones by
+its transposed matrix among them) and trains CLIP ViT-B/32 along (`--config.method.weights=FOLDER`,
+its merges in it); and `published` or `cpu` (half the width and frames, as in nwucla_ctrgcn.py, to
+be compared with that alone). `--config.method.shuffle_text=True` is the control: every class with
+another's text.
 
 Published for four streams with CLIP: 97.2.
 """
 
 from skeljax import papers, presets
 
-PUBLIC = {  # streams by the transposed matrix
-    "joint": "lst6",
-    "bone": "lst1",
-    "joint_motion": "lst6_motion",
-    "bone_motion": "lst1_motion",
-}
+PUBLIC = {"joint": "lst6", "bone": "lst"}  # streams by the transposed matrix
 
 
 def get_config(text: str = ""):

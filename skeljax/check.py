@@ -177,7 +177,10 @@ def describe_layout(layout: Layout) -> list[str]:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="skeljax check", description=__doc__.splitlines()[0])
     parser.add_argument("what", help="dataset, folder of packed splits, raw files or .toml")
-    parser.add_argument("--descriptions", help="texts of its classes for LST: name or .toml")
+    parser.add_argument(
+        "--descriptions",
+        help="texts of its classes for LST: a name, a .toml, or PARTS.txt[,SYNONYMS.txt]",
+    )
     parser.add_argument("--data_dir", help="where datasets live (default: that of TFDS)")
     parser.add_argument("--classes", action="store_true", help="also the clips of every class")
     parser.add_argument("--draw", metavar="FOLDER", help="draw three clips of each split there")
@@ -204,7 +207,8 @@ def main(argv: list[str]) -> int:
 
             told = actions.load_actions(args.descriptions)
             print(f"{args.descriptions}: {len(told)} actions described")
-            wrong += actions.faults(told, parts[0].classes)
+            judge = actions.line_faults if actions.by_line(args.descriptions) else actions.faults
+            wrong += judge(told, parts[0].classes)
     print("\n".join(["", "wrong:", *(f"  {fault}" for fault in wrong)] if wrong else ["", "fine"]))
     return 1 if wrong else 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -47,8 +48,17 @@ PRESETS = {
 }
 
 
-# What runs of InfoGCN and LST call bones, and what they call joints (its k goes past the root).
-_KIN = {"infogcn1": "bone", "lst1": "bone", "lst6": "joint"}
+def _kin(stream: str) -> str:
+    """What the presets call a stream of InfoGCN or LST: bones with any k.
+
+    But lst6 is LST's joints of NW-UCLA, where its k goes past the root.
+    """
+    base, *motion = stream.partition("_")
+    if base == "lst6":
+        base = "joint"
+    elif re.fullmatch(r"(infogcn|lst)\d+", base):
+        base = "bone"
+    return "".join((base, *motion))
 
 
 def fuse(streams: Sequence[Scores], weights: Sequence[float], rule: str) -> Scores:
@@ -199,8 +209,7 @@ def preset_weights(preset: Preset, sources: Sequence) -> list[float]:
         )
     named = [stream_name(path) for path in sources]
     if all(named):
-        parts = [name.partition("_") for name in named]
-        named = ["".join((_KIN.get(base, base), *motion)) for base, *motion in parts]
+        named = [_kin(name) for name in named]
         if sorted(named) != sorted(preset.weights):
             raise ConfigError("other streams than the preset's", found=named, expected=expected)
         return [preset.weights[name] for name in named]

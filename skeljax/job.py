@@ -83,7 +83,7 @@ def load_training(config: ConfigDict) -> tuple[Store, Store | None]:
     """The clips that are trained on, and those held out of them."""
     train = load_split(config, config.data.train)
     if config.data.labelled < 1:
-        train = train.select(labelled_subset(train.label, config.data.labelled))
+        train = train.select(labelled_subset(train.label, config.data.labelled, at_least=1))
     if not config.data.val_by:
         return train, None
     kept, held = hold_out(train, config.data.val_by, config.data.val_fraction, config.seed)

@@ -30,18 +30,18 @@ FRHEAD = {  # groups of words of FR-Head's configs and of those without the head
     "sampler": ("uniform", "class_specific"),
     "loss": ("", *LOSSES),
 }
-LST_STREAMS = {  # of LST's presets
-    "joint": "joint",
-    "bone": "infogcn1",
-    "joint_motion": "joint_motion",
-    "bone_motion": "infogcn1_motion",
-}
 LST = {  # groups of words of LST's configs
-    "stream": (*LST_STREAMS, "row"),
-    "backbone": ("ctrgcn", "stgcnpp", "aagcn", "msg3d", "tcagcn", *MORE_BACKBONES),
+    "stream": (*PRESETS["lst-4"].weights, "row"),
+    "k": tuple(f"k{k}" for k in range(1, 9)),
+    "backbone": (
+        "ctrgcn", "stgcnpp", "aagcn", "msg3d", "tcagcn",
+        "stgcn_frhead",  # the public code's baseline on NW-UCLA
+        *MORE_BACKBONES,
+    ),
     "terms": ("all", "global", "parts"),
+    "parts": ("parts_by_joint", "parts_by_bone"),
     "slips": ("corrected", "public_code"),
-}
+}  # fmt: skip
 
 
 def use_streams(
@@ -242,12 +242,24 @@ def lst(dataset: str, text: str) -> ConfigDict:
     return config
 
 
+def lst_streams(k: str, joint: str = "joint", bone: str = "infogcn") -> dict[str, str]:
+    """What the streams of LST's presets are called here.
+
+    Args:
+      k: a word of LST: the bones are joints minus their k-th ancestors.
+      joint, bone: names of the two kinds, that of the bones without its k.
+    """
+    bone = f"{bone}{k.removeprefix('k')}"
+    names = {"joint": joint, "bone": bone}
+    return names | {f"{name}_motion": f"{here}_motion" for name, here in names.items()}
+
+
 def use_lst(
     config: ConfigDict,
     chosen: Mapping[str, str],
     descriptions: str,
     alpha: float,
-    public: Mapping[str, str] = LST_STREAMS,
+    public: Mapping[str, str] | None = None,
     **arguments,
 ) -> None:
     """LST's method and streams.
@@ -255,13 +267,15 @@ def use_lst(
     Args:
       chosen: a word of each group of LST.
       descriptions, alpha, arguments: as of the method.
-      public: what the public code's streams are called here.
+      public: arguments of `lst_streams` that give the public code's streams.
     """
     told = {"descriptions": descriptions, "terms": chosen["terms"], "alpha": alpha}
     presets.use_method(config, "lst", **told, **arguments)
+    config.method.bone_parts = chosen["parts"] == "parts_by_bone"
     stream = chosen["stream"]
     if chosen["slips"] == "corrected":
-        use_streams(config, stream, {"four": "lst-4", "three": "lst-3"}, LST_STREAMS)
+        fusions = {"four": "lst-4", "three": "lst-3"}
+        use_streams(config, stream, fusions, lst_streams(chosen["k"]))
         return
     if stream == "row":
         raise ConfigError(
@@ -269,9 +283,9 @@ def use_lst(
             where="the text after the colon of --config",
             do="train its four streams one by one, then skeljax fuse --preset lst-4",
         )
-    config.stream = public[stream]
+    config.stream = lst_streams(chosen["k"], **(public or {}))[stream]
     config.method.update(encoder="clip", train_text=True, raw_scale=True, fused_names=True)
-    config.method.bone_parts = stream.startswith("bone")
+    config.method.bone_parts |= stream.startswith("bone")
     config.optim.groups = {"text": {"lr_ratio": 1.0}}
 
 

@@ -79,11 +79,14 @@ def row(config: ConfigDict, method: str, folders: list[pathlib.Path]) -> dict:
     knn = files.read_json(encoder / "result.json")
     judged = "val" if config.data.val_by else "test"
     last, best = (files.read_json(linear / f"result{end}.json") for end in ("", f"_best_{judged}"))
+    published = None
+    if config.stream == "joint":
+        published = self_supervised.PUBLISHED.get((config.data.dataset, method))
     return {
         "knn": knn["top1"],
         "linear": last["top1"],
         "linear_best": best["top1"],
-        "published": self_supervised.PUBLISHED.get((config.data.dataset, method)),
+        "published": published,
     }
 
 

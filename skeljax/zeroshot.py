@@ -36,6 +36,7 @@ UNSEEN = {
     ),
 }  # fmt: skip
 DRAWS = 10  # of support clips, for the mean of few-shot accuracies
+SPACES = {"text": "embedding", "backbone": "feature"}  # in which few shots are compared
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,6 +148,23 @@ def few_shot(support, support_label, query, query_label, shots: int, seed: int =
     return float(np.mean(found)), float(np.std(found))
 
 
+def few_shots(shown: dict, shown_label, asked: dict, asked_label, counts) -> dict[str, float]:
+    """`few_shot` in the text's space and in the backbone's, for several numbers of shots.
+
+    Args:
+      shown, asked: outputs of the training and test clips of some classes: `embedding` (N, P, d),
+        projected into the text's space, and `feature` (N, D).
+      counts: clips a class that are shown.
+    """
+    found = {}
+    for space, name in SPACES.items():
+        support, query = (out[name].reshape(len(out[name]), -1) for out in (shown, asked))
+        for count in counts:
+            mean, deviation = few_shot(support, shown_label, query, asked_label, count)
+            found |= {f"{space} {count}": mean, f"{space} {count} +-": deviation}
+    return found
+
+
 def _mean(values) -> float:
     return float(np.mean(values)) if len(values) else 0.0
 
@@ -202,15 +220,11 @@ def test(args) -> dict:
     if args.shots and len(unseen):
         shown, features = outputs("train", unseen)
         query = np.isin(label, unseen)
-        found["few shots"] = {}
-        for shots in args.shots:
-            mean, deviation = few_shot(
-                features["feature"], shown, out["feature"][query], label[query], shots
-            )
-            found["few shots"] |= {f"{shots}": mean, f"{shots} +-": deviation}
+        asking = {name: out[name][query] for name in SPACES.values()}
+        found["few shots"] = few_shots(features, shown, asking, label[query], args.shots)
     print(f"{len(label):,} clips, {len(facts.classes)} classes, {len(unseen)} of them unseen")
     for title, values in found.items():
-        print(title, *(f"  {name:<12}{_shown(name, v)}" for name, v in values.items()), sep="\n")
+        print(title, *(f"  {name:<15}{_shown(name, v)}" for name, v in values.items()), sep="\n")
     if args.out:
         files.write_json(args.out, {**found, "unseen": [facts.classes[k] for k in unseen]})
     return found

@@ -118,6 +118,8 @@ def test_a_preset_weighs_runs_by_their_stream_whatever_the_order(tmp_path):
     [
         ("infogcn1", "infogcn1_motion", "joint_motion", "joint"),
         ("lst1", "lst1_motion", "lst6_motion", "lst6"),
+        ("infogcn2", "infogcn7_motion", "joint_motion", "joint"),
+        ("lst3", "lst12_motion", "joint_motion", "lst6"),
     ],
 )
 def test_the_presets_of_lst_know_the_streams_of_its_configs(streams, tmp_path):

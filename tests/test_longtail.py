@@ -99,3 +99,10 @@ def test_labelled_subset_takes_the_share_of_every_class():
     chosen = longtail.labelled_subset(labels, 0.1)
     assert np.bincount(labels[chosen], minlength=5).tolist() == [4, 0, 1, 0, 10]
     assert (np.diff(chosen) > 0).all()
+
+
+def test_labelled_subset_leaves_no_class_out_where_asked():
+    labels = np.repeat([4, 0, 2], [100, 40, 10])
+    published, kept = (longtail.labelled_subset(labels, 0.01, at_least=n) for n in (0, 1))
+    assert np.bincount(labels[published], minlength=5).tolist() == [0, 0, 0, 0, 1]
+    assert np.bincount(labels[kept], minlength=5).tolist() == [1, 0, 1, 0, 1]

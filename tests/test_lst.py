@@ -1,6 +1,7 @@
 """LST: the loss against loops, the method's promises, recognition by text."""
 
 import json
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -17,10 +18,18 @@ from skeljax.losses import language
 from skeljax.methods import METHODS, Facts
 from skeljax.methods.lst import FIRST_SCALE, PARTS, part_joints
 from skeljax.models import BACKBONES, Features
-from test_text import bert_folder
+from skeljax.sharding import make_mesh
+from skeljax.text.encoders import make_encoder
+from skeljax.train import train
+from test_text import bert_folder, clip_folder, clip_tensors
 
 LAYOUT = get_layout("ucla20")
 OPTIONS = tiny.METHODS["lst"]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr("skeljax.text.encoders.CACHE", str(tmp_path / "cache"))
 
 
 def facts(**changes):
@@ -114,8 +123,7 @@ def test_a_frozen_encoder_costs_nothing_in_the_step(tmp_path):
 
 
 @pytest.mark.parametrize("count", [3, 6])  # parts by clip, and by class where those are fewer
-def test_a_trained_encoder_sees_what_a_frozen_one_gave(tmp_path, monkeypatch, count):
-    monkeypatch.setattr("skeljax.text.encoders.CACHE", str(tmp_path / "cache"))
+def test_a_trained_encoder_sees_what_a_frozen_one_gave(tmp_path, count):
     options = {"encoder": "bert", "weights": str(bert_folder(tmp_path / "bert"))}
     frozen, trained = method(**options), method(train_text=True, **options)
     shapes = jax.eval_shape(trained.init, jax.random.key(0), batch(count))[0]
@@ -139,6 +147,37 @@ def test_a_trained_encoder_sees_what_a_frozen_one_gave(tmp_path, monkeypatch, co
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), *found)
     with pytest.raises(ConfigError, match="cannot be trained"):
         method(train_text=True).text_tables()
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_weights_of_clip_outlive_the_trace_they_are_read_in(tmp_path, trained):
+    """The trainer first asks for shapes, then for the program that makes the state."""
+    folder = str(clip_folder(tmp_path / "clip", clip_tensors()[0]))
+    of = method(encoder="clip", weights=folder, train_text=trained)
+    shapes = [jax.eval_shape(of.init, jax.random.key(0), batch()) for _ in range(2)]
+    assert jax.tree.structure(shapes[0]) == jax.tree.structure(shapes[1])
+    leaves = jax.tree.leaves(of.text_encoder.params)
+    assert all(isinstance(leaf, np.ndarray) for leaf in leaves)
+
+
+@pytest.mark.slow  # three short runs
+def test_a_trained_text_encoder_is_saved_and_gone_on_with(tmp_path):
+    data, folder = tiny.dataset(tmp_path / "data"), str(bert_folder(tmp_path / "bert"))
+
+    def config():
+        made = tiny.config(data, "lst")
+        made.method.update(encoder="bert", weights=folder, train_text=True)
+        made.optim.groups = {"text": {"lr_ratio": 0.1}}
+        return made
+
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    runs.run(config(), whole)
+    stop = SimpleNamespace(asked=True, working=False)
+    assert train(config().lock(), parts, make_mesh("1"), stop) is None
+    runs.run(config(), parts)
+    assert runs.largest_difference(*map(runs.variables, (whole, parts))) == 0
+    started = make_encoder("bert", folder).params
+    assert 0 < runs.largest_difference(runs.variables(whole)["params"]["text"], started) < 1
 
 
 def test_the_published_scale_is_used_without_its_exponential():
@@ -192,6 +231,18 @@ def test_few_shots_of_separate_classes_are_enough():
     assert zeroshot.few_shot(clips, label, clips, rng.permutation(label), 5)[0] < 0.6
 
 
+def test_few_shots_are_compared_in_both_spaces():
+    rng, label = np.random.default_rng(0), np.arange(80) % 4
+    told = np.eye(4)[label][:, None].repeat(2, 1)  # two rows a clip, each of the class
+    outputs = {"embedding": told, "feature": rng.normal(size=(80, 5)) + 1}
+    found = zeroshot.few_shots(outputs, label, outputs, label, (1, 5))
+    rows = [
+        f"{space} {n}{end}" for space in ("text", "backbone") for n in (1, 5) for end in ("", " +-")
+    ]
+    assert list(found) == rows
+    assert (found["text 1"], found["text 5 +-"]) == (1, 0) and found["backbone 5"] < 0.6
+
+
 def test_unseen_classes_by_name_number_or_published_split():
     classes = tuple("abcd")
     assert zeroshot.unseen_classes("b, d", classes).tolist() == [1, 3]
@@ -217,6 +268,7 @@ def test_a_run_without_some_classes_is_tested_on_them(tmp_path, capsys):
     found = json.loads(out.read_text())
     assert found["unseen"] == ["class1"] and found["by text"]["unseen"] == 1
     assert set(found) == {"by text", "text to motion", "few shots", "unseen"}
+    assert found["few shots"]["text 1"] == found["few shots"]["backbone 1"] == 1  # of one class
     assert "1 of them unseen" in capsys.readouterr().out
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from skeljax.data import recipes
-from skeljax.data.prepare_clip import PREPARATIONS
+from skeljax.data.prepare_clip import PREPARATIONS, contrastive
 from skeljax.data.store import Store
 from skeljax.data.streams import stream
 from skeljax.layouts import get_layout
@@ -39,6 +39,22 @@ def test_contrastive_is_centred_resized_and_faces_the_camera():
     length = np.hypot(before[0], before[2])
     # The published sense of the turn is by the sum of z: it takes one side of the two to +x.
     assert (across[:, 0] >= length * 0.9).all() and (moved <= 0.1 * length).all()
+
+
+def test_contrastive_ends_with_the_last_frame_of_the_first_body():
+    made = clip(2)
+    x = made.keypoints - made.keypoints[:1, :, :1]  # joint 0 of the first body stands still
+    x[0, 3], x[0, 7:] = 0, 0  # a gap, and an end that the second body alone is in
+
+    def prepared(x, **arguments):
+        return contrastive(made.replace(keypoints=x), NTU, frames=7, **arguments).keypoints
+
+    np.testing.assert_array_equal(prepared(x), prepared(x[:, :7]))
+    assert np.ptp(prepared(x), axis=1).max() > 0.1
+    # the public code counts the frames in which joint 0 moved away
+    assert np.ptp(prepared(x, counted=True), axis=1).max() == 0
+    x[0, :, 0] = x[0].any((1, 2))[:, None]
+    np.testing.assert_array_equal(prepared(x, counted=True), prepared(x[:, :6]))
 
 
 def test_prenorm3d_no_spine_turns_the_shoulders_only():

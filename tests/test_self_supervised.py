@@ -1,6 +1,7 @@
 """From a pre-training folder to every protocol, through the trainer itself."""
 
 import json
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -8,10 +9,11 @@ import pytest
 
 import runs
 import tiny
-from skeljax import job, presets, pretraining_table, row, self_supervised, train
+from skeljax import job, presets, pretraining_table, row, rundir, self_supervised, train
 from skeljax.data.recipes import contrastive, device_data
 from skeljax.errors import ConfigError
 from skeljax.layouts import get_layout
+from skeljax.sharding import make_mesh
 
 
 def config(folder, method, **fields):
@@ -99,6 +101,42 @@ def test_crosclr_is_evaluated_by_a_head_a_stream(tmp_path):
     assert runs.largest_difference(*heads) > 0, "each head learns by itself"
 
 
+@pytest.mark.parametrize("method", ["skelemixclr", "linear"])
+def test_transfer_to_another_skeleton(method, pretrained):
+    """The convolutions come along; what there is of each joint starts anew."""
+    made = config("unused", method)
+    built = job.build(made, job.training_facts(made, tiny.store(8, layout="ntu25"), 1))
+    views = dict.fromkeys(built.method.views, np.zeros((2, 1, 8, 25, 3), np.float32))
+    params, extra = jax.eval_shape(built.method.init, jax.random.key(0), views)
+    state = SimpleNamespace(params=params, extra=extra)  # shapes alone: what is loaded has values
+    found = rundir.warm_start(str(pretrained[1]), state, make_mesh("1"))
+    theirs = dict(jax.tree_util.tree_leaves_with_path(runs.variables(pretrained[1])))
+    encoder, fresh = 0, set()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(found):
+        name = jax.tree_util.keystr(path, simple=True, separator=".")
+        if "backbone" not in name and "batch_stats" not in name:
+            continue
+        if isinstance(leaf, jax.ShapeDtypeStruct):
+            fresh.add("data_bn" if "data_bn" in name else name.split(".")[-1])
+        else:
+            np.testing.assert_array_equal(leaf, theirs[path], name)
+            encoder += 1
+    assert fresh == {"data_bn", "importance"} and encoder > 5
+
+
+def test_memory_of_queue_and_key_encoder():
+    made = self_supervised.pretraining("ntu60", "skeletonclr")
+    built = job.build(made, job.training_facts(made, tiny.store(8, layout="ntu25"), 1))
+    views = {view: np.zeros((2, 1, 50, 25, 3), np.float32) for view in built.method.views}
+    params, extra = jax.eval_shape(built.method.init, jax.random.key(0), views)
+
+    def size(tree):
+        return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+    assert size(extra["queue"]) == 32768 * 128 * 4 == 16_777_216
+    assert size(extra["key"]["params"]) == size(params) == 920_068 * 4  # 3.7 MB
+
+
 def test_no_epoch_judges_what_it_is_given(pretrained, tmp_path):
     data, run, result = pretrained
     made = config(data, "skelemixclr", init_from=str(run), train__epochs=0)
@@ -110,6 +148,8 @@ def test_a_share_of_the_labels(pretrained):
     stores = job.load_stores(config(data, "finetune", data__labelled=0.2))
     assert stores.train.class_counts.tolist() == [2, 2, 2, 2]
     assert len(stores.test) == 18
+    stores = job.load_stores(config(data, "finetune", data__labelled=0.01))
+    assert stores.train.class_counts.tolist() == [1, 1, 1, 1], "a share of less than one clip"
 
 
 def test_views_of_several_lengths():
@@ -171,6 +211,15 @@ def test_the_best_epoch_is_that_of_the_part_held_out(tmp_path):
         (tmp_path / f"{name}.json").write_text(json.dumps({"top1": top1}))
     found = pretraining_table.row(made, "random", [tmp_path, tmp_path])
     assert (found["linear"], found["linear_best"]) == (0.5, 0.25)
+
+
+def test_published_numbers_stand_beside_the_joint_stream_alone(tmp_path):
+    for name in ("result", "result_best_test"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"top1": 0.5}))
+    for words, published in (("all", 80.7), ("all,bone", None)):
+        made = self_supervised.pretraining("ntu60", "skelemixclr", words)
+        found = pretraining_table.row(made, "skelemixclr_plus", [tmp_path, tmp_path])
+        assert found["published"] == published
 
 
 def test_the_table_is_told_in_percent():

@@ -133,13 +133,17 @@ def clip_tensors(width=8, layers=2, out=6):
     return ours, theirs
 
 
+def clip_folder(folder, tensors):
+    folder.mkdir()
+    np.savez(folder / "model.npz", **tensors)
+    (folder / "merges.txt").write_text("\n".join(["#", *map(" ".join, MERGES)]))
+    return folder
+
+
 @pytest.fixture
 def clip_folders(tmp_path):
-    for name, tensors in zip(("openai", "hf"), clip_tensors()):
-        (tmp_path / name).mkdir()
-        np.savez(tmp_path / name / "model.npz", **tensors)
-        (tmp_path / name / "merges.txt").write_text("\n".join(["#", *map(" ".join, MERGES)]))
-    return tmp_path / "openai", tmp_path / "hf"
+    names = ("openai", "hf")
+    return [clip_folder(tmp_path / name, given) for name, given in zip(names, clip_tensors())]
 
 
 def test_clip_weights_by_both_names_are_one_encoder(clip_folders):
@@ -196,6 +200,21 @@ def test_a_sentence_does_not_see_the_padding_of_others(tmp_path):
     alone, beside = encoder.features(["a!"])[0], encoder.features(["a!", "a a a a a a a a"])[0]
     np.testing.assert_allclose(alone, beside, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(alone), 1, atol=1e-6)
+
+
+def test_an_encoder_of_another_pooling_is_refused(tmp_path):
+    folder = bert_folder(tmp_path / "bert")
+    (folder / "1_Pooling").mkdir()
+    about = folder / "1_Pooling" / "config.json"
+    modes = dict.fromkeys(("cls_token", "mean_tokens", "max_tokens"), False)
+    for chosen, good in (("mean_tokens", True), ("cls_token", False), ("max_tokens", False)):
+        told = {f"pooling_mode_{name}": on for name, on in (modes | {chosen: True}).items()}
+        about.write_text(json.dumps(told | {"include_prompt": True}))
+        if good:
+            encoders.make_encoder("bert", str(folder))
+            continue
+        with pytest.raises(ConfigError, match=f"by their mean[^$]*pooling_mode_{chosen}"):
+            encoders.make_encoder("bert", str(folder))
 
 
 def test_features_are_kept_by_strings_and_weights(tmp_path, monkeypatch):
@@ -298,3 +317,23 @@ def test_check_compares_descriptions_with_a_dataset(tmp_path, capsys):
     assert "4 actions described" in capsys.readouterr().out
     assert check.main([str(data), "--descriptions", "nw_ucla"]) == 1
     assert "no description of 'class3'" in capsys.readouterr().out
+
+
+def test_check_takes_line_files_by_the_order_of_the_labels(tmp_path, capsys):
+    data, lines = tiny.dataset(tmp_path / "data"), [f"name{i};h;hd;ar;hp;lg;ft" for i in range(6)]
+    files = [tmp_path / "parts.txt", tmp_path / "names.txt"]
+
+    def check_lines(parts, names):
+        for file, text in zip(files, (parts, names)):
+            file.write_text("\n".join(text))
+        found = check.main([str(data), "--descriptions", ",".join(map(str, files))])
+        return found, capsys.readouterr().out
+
+    names = [f"name{i}, other, other" for i in range(6)]  # no sentences, synonyms that repeat
+    assert check_lines(lines, names)[0] == 0  # and more lines than the four classes
+    found, said = check_lines(lines[:3], names[:3])
+    assert found == 1 and "3 lines of text for 4 classes" in said
+    found, said = check_lines([lines[0], "name1;h;;ar;hp;lg;ft", *lines[2:]], names)
+    assert found == 1 and "line 2 (name1): an empty text" in said
+    assert check_lines(lines, [*names[:3], "name3,,b", *names[4:]])[0] == 1
+    assert check_lines([*lines[:5], "name5;;;;;;"], names)[0] == 0  # of no class here

@@ -65,14 +65,22 @@ def prefix_list(names: Sequence[str], labels: Sequence[int], counts: Sequence[in
     return [names[i] for i in np.concatenate(rows)]
 
 
-def labelled_subset(labels: Sequence[int], fraction: float, seed: int = 2) -> np.ndarray:
+def labelled_subset(
+    labels: Sequence[int], fraction: float, seed: int = 2, at_least: int = 0
+) -> np.ndarray:
     """Sorted indices of round(fraction * n_c) clips of each class, classes in order of first
-    appearance, by Python's generator: the semi-supervised subsets of the contrastive methods."""
+    appearance, by Python's generator: the semi-supervised subsets of the contrastive methods.
+
+    Args:
+      at_least: clips of every class; 0 as published, where small classes are left with none.
+    """
     rng = random.Random(seed)
     groups: dict[int, list[int]] = {}
     for i, label in enumerate(labels):
         groups.setdefault(int(label), []).append(i)
-    chosen = [i for g in groups.values() for i in rng.sample(g, round(fraction * len(g)))]
+    chosen = []
+    for group in groups.values():
+        chosen += rng.sample(group, max(at_least, round(fraction * len(group))))
     return np.array(sorted(chosen), int)
 
 

@@ -30,14 +30,22 @@ def trim_copy(clip: Clip, layout: Layout) -> Clip:
     return clip.replace(keypoints=np.repeat(clip.keypoints, 2, axis=0))
 
 
-def contrastive(clip: Clip, layout: Layout, frames: int) -> Clip:
+def contrastive(clip: Clip, layout: Layout, frames: int, counted: bool = False) -> Clip:
     """The contrastive family's form (skelemixclr.md 1.2): every body centred on its own root joint
     in each frame, resized to `frames`, and turned about y so that its shoulders lie along x.
 
-    The clip is as many leading frames as have the first body. 2-D skeletons are not turned.
+    The clip ends with the last frame that has the first body. 2-D skeletons are not turned.
+
+    Args:
+      counted: slip of the public code: as many leading frames as have joint 0 of the first body off
+        the origin, so that gaps cut the end, and clips centred on joint 0 stand still.
     """
     x = clip.keypoints
-    length = max(int((np.abs(x[0, :, 0, : layout.dims]).sum(axis=-1) != 0).sum()), 1)
+    first = x[0, :, :, : layout.dims]
+    if counted:
+        length = max(int(first[:, 0].any(axis=-1).sum()), 1)
+    else:
+        length = int((first.any(axis=(1, 2)) * np.arange(1, len(first) + 1)).max(initial=1))
     points = x[:, :length, :, : layout.dims]
     points = sample.resize_np(points - points[:, :, layout.centre, None], frames)
     if layout.dims == 3:

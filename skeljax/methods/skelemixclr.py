@@ -21,6 +21,7 @@ from skeljax.errors import ConfigError, choose
 from skeljax.losses import contrastive as losses
 from skeljax.methods.skeletonclr import Passes, Projection, SkeletonCLR, query_stats
 from skeljax.models.heads import pool_parts
+from skeljax.models.infogcn import InfoGCN
 
 
 class Mixed(NamedTuple):
@@ -78,6 +79,15 @@ class SkeleMixCLR(SkeletonCLR):
         super().__post_init__()
         choose("source", self.source, ("swap", "zeros", "gaussian"), where="method.source")
         choose("choice of joints", self.joints, ("parts", "random"), where="method.joints")
+        if isinstance(self.net, InfoGCN):
+            raise ConfigError(
+                "regions are pooled from the feature map, and what this backbone compares is a "
+                "latent drawn from the mean of the whole map",
+                where="model.name",
+                found="infogcn",
+                expected="a backbone whose feature is that mean",
+                do="take another backbone, or the method skeletonclr",
+            )
         for row in self.swaps:
             check_swap(row, len(self.choices))
 

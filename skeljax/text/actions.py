@@ -63,6 +63,11 @@ def shipped() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.toml"))
 
 
+def by_line(source: str) -> bool:
+    """Whether these are LST's line files, which go by the order of the labels, not by name."""
+    return "," in source or source.endswith(".txt")
+
+
 def load_actions(source: str) -> tuple[Action, ...]:
     """Descriptions in the order of their file.
 
@@ -73,7 +78,7 @@ def load_actions(source: str) -> tuple[Action, ...]:
     Raises:
       SkeljaxError: no such descriptions, or a file that is not in its form.
     """
-    if "," in source or source.endswith(".txt"):
+    if by_line(source):
         paths = source.split(",")
         if len(paths) > 3:
             raise ConfigError(
@@ -196,7 +201,7 @@ def for_classes(source: str, classes: Iterable[str]) -> tuple[Action, ...]:
                 do="write a TOML file of them: docs/language.md",
             )
     actions = load_actions(source)
-    if "," in source or source.endswith(".txt"):
+    if by_line(source):
         if len(actions) < len(classes):
             raise ConfigError(
                 "fewer lines of text than classes", where=source,
@@ -227,6 +232,23 @@ def missing(actions: Iterable[Action], classes: Iterable[str]) -> list[str]:
 def _index(actions) -> dict[str, Action]:
     by_synonym = {plain(name): action for action in actions for name in action.names}
     return by_synonym | {plain(action.name): action for action in actions}
+
+
+def line_faults(actions: tuple[Action, ...], classes: Iterable[str]) -> list[str]:
+    """What is wrong with LST's line files for the classes of a dataset; a sentence each.
+
+    Only what would harm: the public files repeat synonyms and need no sentences, and the lines of
+    120 classes serve 60.
+    """
+    classes = list(classes)
+    found = []
+    if len(actions) < len(classes):
+        found.append(f"{len(actions)} lines of text for {len(classes)} classes")
+    return found + [
+        f"line {number} ({action.name.strip()}): an empty text"
+        for number, action in enumerate(actions[: len(classes)], 1)
+        if not all(text.strip() for text in (action.name, *action.names, *action.limbs))
+    ]
 
 
 def faults(actions: tuple[Action, ...], classes: Iterable[str] | None = None) -> list[str]:

@@ -135,8 +135,10 @@ def _openai(t):
     }
     for i in _layers(t, r"transformer\.resblocks\.(\d+)\."):
         block = f"transformer.resblocks.{i}"
-        weights = jnp.split(take(t, f"{block}.attn.in_proj_weight"), 3)
-        biases = jnp.split(take(t, f"{block}.attn.in_proj_bias"), 3)
+        # methods of the arrays: jnp would trace them where a method's own init is being traced
+        weights = take(t, f"{block}.attn.in_proj_weight")
+        weights = weights.reshape(3, -1, weights.shape[1])
+        biases = take(t, f"{block}.attn.in_proj_bias").reshape(3, -1)
         qkv = zip("qkv", weights, biases)
         params[f"block{i}"] = {
             "norm1": norm(t, f"{block}.ln_1"),

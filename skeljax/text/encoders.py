@@ -153,10 +153,17 @@ class Clip:
 
 
 class Bert:
-    """A sentence encoder from a folder with the weights, ``vocab.txt`` and ``config.json``."""
+    """A sentence encoder from a folder with the weights, ``vocab.txt`` and ``config.json``.
+
+    A sentence is the mean over its tokens.
+
+    Raises:
+      ConfigError: ``1_Pooling/config.json`` of sentence-transformers asks for another pooling.
+    """
 
     def __init__(self, folder):
         path = find_weights(folder)
+        _check_pooling(path.parent / "1_Pooling" / "config.json")
         config = _json(path.parent / "config.json")
         limit = _json(path.parent / "sentence_bert_config.json").get("max_seq_length", 256)
         lower = _json(path.parent / "tokenizer_config.json").get("do_lower_case", True)
@@ -180,6 +187,19 @@ class Bert:
 
     def features(self, strings: Sequence[str]) -> np.ndarray:
         return _batched(self, strings)
+
+
+def _check_pooling(path) -> None:
+    """Refuses what says that it does not take the mean over the tokens."""
+    modes = [name for name, on in _json(path).items() if on is True and "pooling_mode_" in name]
+    if modes not in ([], ["pooling_mode_mean_tokens"]):
+        raise ConfigError(
+            "this encoder does not pool its tokens by their mean, the only way built here",
+            where=path,
+            found=", ".join(modes),
+            expected="pooling_mode_mean_tokens alone",
+            do="take another encoder, or method.encoder=table with features of its own library",
+        )
 
 
 ENCODERS: dict[str, Callable[..., Any]] = {

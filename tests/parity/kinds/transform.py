@@ -97,8 +97,9 @@ def clr_preprocess(given, *, t_length: int):
         # Upstream's motion file, which no training reads: of the raw coordinates, then resized.
         motion = np.diff(clip.keypoints, axis=1, append=np.zeros_like(clip.keypoints[:, :1]))
         motion[:, -1] = 0
+        position = prepare_clip.contrastive(clip, layout, t_length, counted=True).keypoints
         found |= {
-            f"position/{i}": ctvm(prepare_clip.contrastive(clip, layout, t_length).keypoints),
+            f"position/{i}": ctvm(position),
             f"motion/{i}": ctvm(sample.resize_np(motion[:, :length], t_length)),
             f"label/{i}": given["label"][i] - given["label"].min(),
             f"length/{i}": length,
