@@ -18,7 +18,7 @@ from skeljax.row import train_each
 from skeljax.sharding import is_main
 
 # what an override of the command line changes in the linear evaluations too
-_SHARED = ("seed", "data", "model", "recipe.frames", "test")
+_SHARED = ("seed", "stream", "data", "model", "recipe.frames", "test")
 
 
 def train_table(config: ConfigDict, workdir, mesh, stop) -> dict | None:
