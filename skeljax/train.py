@@ -91,6 +91,7 @@ def make_chunk(job: Job, optimizer, rate, mesh):
     """
     over_devices = split(mesh)
 
+    @jax.jit  # the trace for the shapes of its metrics serves the loop too
     def step(state, data, key, index):
         view_key, loss_key = jax.random.split(jax.random.fold_in(key, state.step))
         index = jax.lax.with_sharding_constraint(index, over_devices)
