@@ -55,7 +55,8 @@ def build(name: str, shape: str, backbone: str, batch: int, compiled: bool):
     method = METHODS[name](net=net, facts=facts)
     x_key, y_key, init_key = jax.random.split(jax.random.key(0), 3)
     x = jax.random.normal(x_key, (batch, bodies, frames, layout.num_joints, layout.channels))
-    given = {"x": x, "label": jax.random.randint(y_key, (batch,), 0, len(classes))}
+    label = jax.random.randint(y_key, (batch,), 0, len(classes))
+    given = dict.fromkeys(("x", *method.views), x) | {"label": label}
     optimizer = optax.sgd(0.1, momentum=0.9, nesterov=True)
 
     def step(state, given):
