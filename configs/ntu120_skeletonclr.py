@@ -4,7 +4,7 @@
     python -m skeljax.main --config configs/ntu120_linear.py:skeletonclr,xsub,joint \
         --config.init_from=runs/pre --workdir runs/linear
 
-After the colon: `xsub` or `xset`, a stream, and `published` or `cpu` (32 frames, 60 epochs).
+After the colon: `xsub` or `xset`, a stream, and `published` or `cpu` (small, 60 epochs).
 Published, joint stream, linear evaluation: xsub 56.8, xset 55.9.
 """
 

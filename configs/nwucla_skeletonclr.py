@@ -4,7 +4,7 @@
     python -m skeljax.main --config configs/nwucla_linear.py:skeletonclr,joint \
         --config.init_from=runs/pre --workdir runs/linear
 
-After the colon: a stream, and `published` or `cpu` (32 frames, 60 epochs).
+After the colon: a stream, and `published` or `cpu` (small, 60 epochs).
 No published number; ours: owed.
 """
 

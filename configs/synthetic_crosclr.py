@@ -4,7 +4,7 @@
     python -m skeljax.main --config configs/synthetic_linear.py:crosclr,joint \
         --config.init_from=runs/pre --workdir runs/linear
 
-After the colon: `published` or `cpu` (32 frames, 60 epochs). Its streams are its own:
+After the colon: `published` or `cpu` (small, 60 epochs). Its streams are its own:
 config.stream stays joint.
 No published number; ours: owed.
 """

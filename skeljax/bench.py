@@ -5,6 +5,8 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from absl import flags
 
@@ -34,6 +36,48 @@ def main(argv: list[str]) -> None:
         files.write_json(_OUT.value, row)
 
 
+class Program(NamedTuple):
+    """The trainer's own step, ready to be compiled: ``chunk(*arguments)`` takes one step."""
+
+    job: Any
+    chunk: Callable
+    arguments: tuple  # state, data, key, order (1, N), start, count
+    per_epoch: int
+
+
+def program(config, mesh) -> Program:
+    """What `train` would run."""
+    import numpy as np
+
+    from skeljax.data.recipes import device_data
+    from skeljax.job import build, load_stores, training_facts
+    from skeljax.optim import learning_rate
+    from skeljax.sharding import replicate, replicated
+    from skeljax.train import (
+        check_numbers,
+        clip_order,
+        make_chunk,
+        make_init,
+        make_key,
+        optimizer_for,
+    )
+
+    check_numbers(config, mesh)
+    stores = load_stores(config)
+    order = clip_order(config, stores.train, 0)
+    job = build(config, training_facts(config, stores.train, len(order)))
+    data = device_data(stores.train, *job.train_recipes, sharding=replicated(mesh))
+    rate = learning_rate(
+        config.optim.base_lr, batch=config.train.batch, base_batch=0, epochs=1, steps_per_epoch=1
+    )
+    optimizer = optimizer_for(config, job, rate, data)
+    key = make_key(config.seed, mesh)
+    state = make_init(job, optimizer, mesh)(data, key)
+    given = replicate((order[:1], np.int32(0), np.int32(1)), mesh)
+    chunk = make_chunk(job, optimizer, rate, mesh)
+    return Program(job, chunk, (state, data, key, *given), len(order))
+
+
 def measure(config, mesh, steps: int) -> dict:
     """Times of a training step and of its input alone, in milliseconds; minima over repetitions.
 
@@ -43,45 +87,20 @@ def measure(config, mesh, steps: int) -> dict:
     import numpy as np
 
     from skeljax import rundir
-    from skeljax.data.recipes import device_data
-    from skeljax.job import build, load_stores, training_facts
-    from skeljax.optim import learning_rate
-    from skeljax.sharding import replicate, replicated
-    from skeljax.train import (
-        check_numbers,
-        clip_order,
-        make_batch,
-        make_chunk,
-        make_init,
-        make_key,
-        optimizer_for,
-    )
+    from skeljax.train import make_batch
 
-    check_numbers(config, mesh)
-    stores = load_stores(config)
+    job, chunk, (state, *given), per_epoch = program(config, mesh)
+    data, key, order, *_ = given
     batch = config.train.batch
-    order = clip_order(config, stores.train, 0)
-    per_epoch = len(order)
-    job = build(config, training_facts(config, stores.train, per_epoch))
-    data = device_data(stores.train, *job.train_recipes, sharding=replicated(mesh))
-    rate = learning_rate(
-        config.optim.base_lr, batch=batch, base_batch=0, epochs=1, steps_per_epoch=1
-    )
-    optimizer = optimizer_for(config, job, rate, data)
-    key = make_key(config.seed, mesh)
-    state = make_init(job, optimizer, mesh)(data, key)
-    chunk = make_chunk(job, optimizer, rate, mesh)
-    order = replicate(order[:1], mesh)
-    start, one = replicate((np.int32(0), np.int32(1)), mesh)
     tick = time.perf_counter()
-    compiled = chunk.lower(state, data, key, order, start, one).compile()
+    compiled = chunk.lower(state, *given).compile()
     compile_s = time.perf_counter() - tick
     views = jax.jit(lambda data, index, key: make_batch(job, data, index, key))
     jax.block_until_ready(views(data, order[0], key))
     step_times, input_times = [], []
     for _ in range(steps):  # interleaved, so that a noisy machine hits both
         tick = time.perf_counter()
-        state, _ = jax.block_until_ready(compiled(state, data, key, order, start, one))
+        state, _ = jax.block_until_ready(compiled(state, *given))
         step_times.append(time.perf_counter() - tick)
         tick = time.perf_counter()
         jax.block_until_ready(views(data, order[0], key))

@@ -107,9 +107,11 @@ def pretraining(source: str, method: str, text: str = "") -> ConfigDict:
     config.train.epochs = 300
     config.train.validate_every = 5
     config.train.save_every = 5
-    if chosen["scale"] == "cpu":
+    if chosen["scale"] == "cpu":  # a fifth of the epochs; keys follow sooner in so few steps
         config.train.epochs = 60
         config.train.validate_every = 10
+        config.method.momentum = 0.99
+        config.optim.schedule.milestones = (50,)
     return _streams(config, chosen, "probabilities")
 
 
@@ -204,7 +206,8 @@ def _base(source: str, method: str, chosen: dict[str, str]) -> ConfigDict:
     presets.use_recipe(config, "contrastive", frames=50 if cross else 64)
     presets.use_model(config, "stgcn_crosclr" if cross else "stgcn_contrastive")
     if chosen["scale"] == "cpu":
-        config.recipe.frames = 32
+        config.recipe.frames = 16
+        config.model.update(width=8, depth=6, grow=(3, 5), last_width=64)
     if source == "synthetic":
         config.scale = "demo"
     return config

@@ -43,7 +43,7 @@ def test_the_table_goes_on_where_it_was_stopped(tmp_path):
     assert "stopped at step" in told and not (tmp_path / "table" / "table.json").exists()
 
     out = runs.finish(runs.start(command))
-    assert "random/knn" not in out and "skeletonclr/linear" not in out, "trained already"
+    assert "random/pretraining" not in out and "skeletonclr/linear" not in out, "trained already"
     assert "resumed at step" in out
     table = json.loads((tmp_path / "table" / "table.json").read_text())
     assert list(table) == ["random", "skeletonclr", "skelemixclr", "skelemixclr_plus"]

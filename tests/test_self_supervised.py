@@ -184,9 +184,9 @@ def test_words_after_the_colon():
 def test_the_parts_of_the_table(tmp_path):
     made = self_supervised.pretraining("nwucla", "skelemixclr", "all,cpu")
     made.train.epochs, made.seed, made.method.queue = 3, 7, 128 * 4
-    (folder, knn), (_, floor) = pretraining_table.parts(made, tmp_path, "random").items()
-    assert folder.name == "knn" and knn.train.epochs == 0
-    assert floor.init_from == "" and floor.seed == 7
+    (folder, still), (_, floor) = pretraining_table.parts(made, tmp_path, "random").items()
+    assert still.optim.base_lr == 0 and still.train.epochs == 3 and still.seed == 7
+    assert floor.init_from == str(folder) and floor.seed == 7
     first, linear = pretraining_table.parts(made, tmp_path, "skeletonclr").values()
     assert first.method.name == "skeletonclr" and first.train.epochs == 3
     assert first.method.queue == 512 and not first.row.table
