@@ -76,6 +76,12 @@ def check(config: ConfigDict) -> None:
     for where, streams in {**named, "row.epochs": config.row.epochs}.items():
         for stream in streams:
             choose("stream", stream, config.row.streams, where=where)
+    for stream, share in config.row.epochs.items():
+        if not 0 < share <= 1:
+            raise ConfigError(
+                "the epochs of a stream are a share of train.epochs", where=f"row.epochs.{stream}",
+                found=share, expected="above 0, and 1 at most",
+            )  # fmt: skip
     if not config.train.test_last:
         raise ConfigError("a row is made of tested streams", where="train.test_last", found=False)
 
@@ -87,7 +93,7 @@ def single(config: ConfigDict, stream: str) -> ConfigDict:
     one = ConfigDict(config.to_dict())
     one.stream, one.row = stream, presets.base().row
     one.init_from = config.init_from.replace("{stream}", stream)
-    one.train.epochs = config.row.epochs.get(stream, config.train.epochs)
+    one.train.epochs = max(round(config.row.epochs.get(stream, 1) * config.train.epochs), 1)
     return one
 
 

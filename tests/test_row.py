@@ -102,6 +102,22 @@ def test_a_stopped_row_says_nothing_and_goes_on(data, trained, tmp_path, monkeyp
     assert asked == ["joint", "bone", "bone"]
 
 
+def test_a_shorter_stream_has_its_share_of_the_epochs(data, trained, tmp_path, monkeypatch):
+    asked = {}
+
+    def note(one, folder, *_):
+        asked[one.stream] = one.train.epochs
+        return shutil.copytree(trained[0] / one.stream, folder)
+
+    monkeypatch.setattr(row, "train", note)
+    made = config(data, train__epochs=80)
+    presets.use_row(made, ("joint", "bone"), FUSIONS, epochs={"bone": 70})
+    for total, bone in ((80, 70), (8, 7), (1, 1)):
+        made.train.epochs = total
+        assert train(made, tmp_path / str(total))
+        assert asked == {"joint": total, "bone": bone}
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -109,6 +125,7 @@ def test_a_stopped_row_says_nothing_and_goes_on(data, trained, tmp_path, monkeyp
         ({"row__streams": ("joint", "bonne")}, "did you mean 'bone'"),
         ({"row__streams": ("joint",)}, "row.fusions."),
         ({"train__test_last": False}, "tested streams"),
+        ({"row__epochs": {"bone": 70}}, "share of train.epochs"),
     ],
 )
 def test_mistakes_are_told_before_the_first_step(data, tmp_path, change, message):
