@@ -129,11 +129,19 @@ def test_the_published_loss_has_one_weight_for_the_batch():
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_without_mixing_it_is_supervised(shared):
-    made, params, extra = method(ratio=0.01, shared=shared)
+    made, params, extra = method(ratio=0.0, shared=shared)
     plain = Supervised(Mean(), FACTS, LOSSES["action_aware"](FACTS))
     for epoch in (0, 20):
         want = plain.loss_fn(params, extra, BATCH, KEY, epoch)[0]
         assert float(made.loss_fn(params, extra, BATCH, KEY, epoch)[0]) == pytest.approx(want)
+
+
+@pytest.mark.parametrize("ratio, message", [(0.01, "0.01 of 12.*100 or more"), (1.5, "0 to 1")])
+def test_a_share_that_mixes_nothing_is_refused(ratio, message):
+    """A batch of 8 trained without mixing and said nothing."""
+    with pytest.raises(ConfigError, match=f"(?s){message}"):
+        made, params, extra = method(ratio=ratio)
+        made.loss_fn(params, extra, BATCH, KEY, 0)
 
 
 def test_a_skeleton_without_upper_body_is_refused(tmp_path):
