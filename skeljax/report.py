@@ -23,11 +23,11 @@ SHOWN = 600  # clips in the picture of features: t-SNE of so many takes five sec
 def write_report(run_dir, *, baseline=None, out=None) -> str:
     """Writes the report of one run and returns its text.
 
-    ``report.txt``, ``per_class.csv``, ``confusion.csv``, ``confusion.png`` and ``calibration.png``
-    always; ``groups.csv`` and ``frequency.png`` where training clips a class differ by more than
-    half; ``features.png`` where the scores carry features; ``curve.png`` where there is a
-    metrics.jsonl; ``collapse.png`` of a contrastive pre-training; ``gains.png``, ``pairs.csv`` and
-    ``pairs.png`` with a baseline.
+    ``report.txt``, ``per_class.csv``, ``confusion.csv`` and ``confusion.png`` always;
+    ``calibration.png`` but of fused logits; ``groups.csv`` and ``frequency.png`` where training
+    clips a class differ by more than half; ``features.png`` where the scores carry features;
+    ``curve.png`` where there is a metrics.jsonl; ``collapse.png`` of a contrastive pre-training;
+    ``gains.png``, ``pairs.csv`` and ``pairs.png`` with a baseline.
 
     Args:
       run_dir: a run folder, or a file of scores with labels.
@@ -63,10 +63,10 @@ def write_report(run_dir, *, baseline=None, out=None) -> str:
     _write(out / "per_class.csv", _csv(_class_rows(run, accuracy, gain)))
     counted = [["true", *names], *([name, *row] for name, row in zip(names, matrix.tolist()))]
     _write(out / "confusion.csv", _csv(counted))
-    pictures = {
-        "confusion.png": plots.confusion(matrix, names),
-        "calibration.png": plots.calibration(*metrics.reliability(chances(run), run.label)),
-    }
+    pictures = {"confusion.png": plots.confusion(matrix, names)}
+    if run.kind != "sums":
+        reliability = metrics.reliability(chances(run), run.label)
+        pictures["calibration.png"] = plots.calibration(*reliability)
     seen = panels(run)
     if seen:
         pictures["features.png"] = plots.features(*seen, names)
@@ -116,6 +116,11 @@ def chances(run: Scores) -> np.ndarray:
     return run.scores if run.kind == "probabilities" else metrics.softmax(run.scores)
 
 
+def calibration_error(run: Scores) -> float:
+    """ECE; NaN for fused logits, which are as large as their weights."""
+    return float("nan") if run.kind == "sums" else metrics.ece(chances(run), run.label)
+
+
 def panels(run: Scores) -> tuple[dict, np.ndarray] | None:
     """({title: (n, 2)}, labels (n,)) of up to `SHOWN` clips; None without features to show."""
     if run.feature is None or len(run.feature) < 10 or not np.isfinite(run.feature).all():
@@ -140,7 +145,7 @@ def table(paths: Sequence) -> list[list[str]]:
     for path, (run, result) in zip(paths, runs):
         found = metrics.summary(run.scores, run.label)
         numbers = [found[key] for key in ("top1", "top5", "mean_class")]
-        numbers.append(metrics.ece(chances(run), run.label))
+        numbers.append(calibration_error(run))
         if tailed:
             for groups in _groupings(run):
                 numbers += metrics.group_accuracy(run.scores, run.label, groups).values()
@@ -178,8 +183,10 @@ def _heading(run: Scores, result: dict) -> str:
         for word, key in (("top-1", "top1"), ("top-5", "top5"), ("mean class", "mean_class"))
     )
     clips = f"{len(run.label):,} clips, {run.scores.shape[1]} classes"
-    calibration = f"calibration error (ECE) {100 * metrics.ece(chances(run), run.label):.2f}"
-    return "\n".join([", ".join(said) or run.source, clips, numbers + " %, " + calibration + " %"])
+    calibration = f"calibration error (ECE) {_percent(calibration_error(run))} %"
+    if run.kind == "sums":
+        calibration = "no calibration error, as fused logits are no logits of a probability"
+    return "\n".join([", ".join(said) or run.source, clips, f"{numbers} %, {calibration}"])
 
 
 def _groupings(run: Scores) -> list[dict[str, np.ndarray]]:

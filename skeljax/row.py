@@ -69,7 +69,7 @@ def check(config: ConfigDict) -> None:
     Raises:
       ConfigError: names the field.
     """
-    choose("rule", config.row.rule, scores.KINDS, where="row.rule")
+    choose("rule", config.row.rule, fuse.RULES, where="row.rule")
     for stream in config.row.streams:
         make_stream(get_layout("ntu25"), stream)
     named = {f"row.fusions.{name}": weights for name, weights in config.row.fusions.items()}

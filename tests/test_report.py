@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skeljax import report, scores
+from skeljax import fuse, report, scores
 from skeljax.errors import DataError
 from skeljax.scores import Scores
 
@@ -73,6 +73,17 @@ def test_an_even_training_set_has_no_groups_and_no_log_no_curve(tmp_path):
     pictures = sorted(path.name for path in (run / "report").glob("*.png"))
     assert pictures == ["calibration.png", "confusion.png"]
     assert not (run / "report/groups.csv").exists()
+
+
+def test_fused_logits_have_no_calibration(tmp_path):
+    """Those of `2 2 1 1` had another one than those of the same weights that sum to 1."""
+    runs = [make_run(tmp_path / n, p, LABEL) for n, p in (("joint", JOINT), ("bone", BONE))]
+    for rule, told in (("logits", False), ("probabilities", True)):
+        file = tmp_path / f"{rule}.npz"
+        scores.write(file, fuse.fuse([scores.read(run) for run in runs], [2, 1], rule))
+        text = report.write_report(file, out=tmp_path / rule)
+        assert ("(ECE)" in text) == (tmp_path / rule / "calibration.png").exists() == told
+        assert (report.table([file])[1][9] != "-") == told
 
 
 def test_gains_over_a_baseline_in_another_order(tmp_path):
