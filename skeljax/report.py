@@ -32,7 +32,8 @@ def write_report(run_dir, *, baseline=None, out=None) -> str:
     Args:
       run_dir: a run folder, or a file of scores with labels.
       baseline: another run on the same clips, to compare classes with.
-      out: folder for the files; default ``report`` in the run folder.
+      out: folder for the files; default ``report`` in the run folder, or ``report/FILE`` beside a
+        file of scores.
 
     Raises:
       DataError: no scores or labels, or a baseline on other clips.
@@ -41,7 +42,8 @@ def write_report(run_dir, *, baseline=None, out=None) -> str:
 
     run_dir = pathlib.Path(run_dir)
     run, result = load_run(run_dir)
-    out = pathlib.Path(out) if out else (run_dir if run_dir.is_dir() else run_dir.parent) / "report"
+    beside = run_dir / "report" if run_dir.is_dir() else run_dir.parent / "report" / run_dir.name
+    out = pathlib.Path(out or beside)
     matrix = metrics.confusion(run.scores, run.label)
     accuracy = metrics.per_class(run.scores, run.label)
     other = None if baseline is None else _same_clips(run, baseline)
@@ -279,14 +281,12 @@ def main(argv=None) -> None:
     parser = argparse.ArgumentParser(prog="skeljax report", description="Tables and pictures.")
     parser.add_argument("runs", nargs="+", help="run folders, or files of scores with labels")
     parser.add_argument("--baseline", help="a run to compare the classes with")
-    parser.add_argument("--out", help="folder for the files (default: report/ in each run)")
+    parser.add_argument("--out", help="folder (default: report/ in each run, report/FILE)")
     args = parser.parse_args(argv)
     rows = table(args.runs)
     several = len(args.runs) > 1
     for path, name in zip(args.runs, _names(args.runs)):
-        out, path = args.out, pathlib.Path(path)
-        if several and (args.out or path.is_file()):
-            out = pathlib.Path(args.out or path.parent / "report") / name
+        out = pathlib.Path(args.out) / name if several and args.out else args.out
         text = write_report(path, baseline=args.baseline, out=out)
     print(aligned(rows) if several else text)
     if several and args.out:

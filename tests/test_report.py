@@ -161,5 +161,12 @@ def test_runs_of_one_name_and_files_of_one_folder_are_kept_apart(tmp_path):
     for file, run in zip(files, runs):
         scores.write(file, scores.read(run))
     report.main([*map(str, files)])
-    for file in files:
-        assert (tmp_path / "report" / file.name / "report.txt").is_file()
+    best = runs[0] / "scores_best_test.npz"
+    scores.write(best, scores.read(runs[1]))
+    report.main([str(runs[0])])
+    report.main([str(best)])
+    assert "stream joint" in (runs[0] / "report/report.txt").read_text(), (
+        "that of the last epoch stands"
+    )
+    for file in (*files, best):
+        assert (file.parent / "report" / file.name / "report.txt").is_file()
