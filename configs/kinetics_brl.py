@@ -11,7 +11,8 @@ Published top-1 (ST-GCN++, streams j b jm bm, then two and four of them fused):
     45.6 45.2 42.0 41.2   48.1 48.6
 
 The public config of it cannot run as it is; the class counts are those of the data here, the upper
-body is nose to wrists, pixels are divided by the size of the image, and the test draws nothing.
+body is nose to wrists, pixels are divided by the size of the image, a body is zero where it is not
+seen, and the test draws nothing.
 """
 
 from skeljax import papers, presets
@@ -21,7 +22,7 @@ def get_config(text: str = ""):
     chosen = presets.options(text, stream=(*presets.STREAMS, "all"), **papers.LONG_TAIL)
     config = presets.base()
     config.data.dataset = "kinetics_skeleton/hrnet"
-    config.data.prepare = "prenorm2d"
+    config.data.prepare = "prenorm2d_present"
     config.data.bodies = 2
     config.data.storage = "float16"
     papers.use_long_tail(config, chosen)
