@@ -98,6 +98,23 @@ def test_the_head_and_its_baseline_take_long_tails_by_their_words(name):
     assert plain.train.test_best, "published numbers are those of the best epoch"
 
 
+@pytest.mark.parametrize("protocol", ["xsub", "xview"])
+def test_the_baseline_lengthens_bones_as_the_head(protocol):
+    for dataset in ("ntu60", "ntu120"):
+        protocol = protocol if dataset == "ntu60" else protocol.replace("xview", "xset")
+        for words, scaled in ((protocol, True), (f"{protocol},no_bone_scale", False)):
+            made = config(f"{dataset}_ctrgcn", words)
+            assert (made.recipe.bone_scale, made.train.epochs) == (scaled, 65)
+        assert config(f"{dataset}_frhead", protocol).recipe.bone_scale
+
+
+@pytest.mark.parametrize("words, epochs", [("", 65), ("tcagcn", 75), ("tcagcn,cpu", 180)])
+def test_the_baseline_on_nw_ucla_is_trained_as_long_as_the_head(words, epochs):
+    for name in ("nwucla_ctrgcn", "nwucla_frhead"):
+        assert config(name, words).train.epochs == epochs
+    assert config("nwucla_frhead", "readme,tcagcn").train.epochs == 65
+
+
 @pytest.mark.parametrize("name", ["ntu60_frhead", "nwucla_frhead"])
 def test_the_head_refuses_mixed_clips_and_says_why(name):
     with pytest.raises(ConfigError, match="no class to move a prototype of"):
