@@ -6,7 +6,8 @@
 After the colon: a stream, or `all` for the four of the published row, fused; backbone, method, loss
 and slips as of ntu60_brl.py.
 
-Published top-1 (ST-GCN++, streams j b jm bm, then two and four of them fused):
+Published top-1 (ST-GCN++, the best epoch on the test clips, streams j b jm bm, then two and four of
+them fused):
 
     45.6 45.2 42.0 41.2   48.1 48.6
 

@@ -43,6 +43,20 @@ def test_brl_as_published(name):
     assert exact.loss.published and exact.method.shared and not exact.method.aligned
 
 
+@pytest.mark.parametrize(
+    "name, words, best",
+    [
+        ("ntu60_brl", "all", True), ("ntu120_brl", "plain", True), ("kinetics_brl", "all", True),
+        ("ntu60_stgcnpp", "plain", True), ("nwucla_brl", "", True), ("nwucla_brl", "cpu", False),
+        ("synthetic_brl", "", False),
+    ],
+)  # fmt: skip
+def test_the_best_epoch_is_looked_for_in_all_and_tested(name, words, best):
+    made = config(name, words)
+    assert made.train.test_best == best and made.train.test_last
+    assert not best or made.train.validate_every == 1
+
+
 def test_the_baselines_as_published():
     made = config("ntu60_brl", "plain,aagcn,xview")
     assert (made.model.name, made.method.name, made.loss.name) == (
