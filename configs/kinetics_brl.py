@@ -36,7 +36,7 @@ def get_config(text: str = ""):
         config.recipe.update({"scale": 0.0, "rotation": 0.0, "mirror": True})
     else:
         config.recipe.flip = 0.5
-    if config.loss.name == "action_aware":
+    if config.loss.get("switch") == 19 / 24:  # BRL's epoch on NTU; other losses have their own
         config.loss.switch = 129 / 150
     papers.use_streams(config, chosen["stream"], {"two": "k400-2", "four": "k400-4"})
     return config

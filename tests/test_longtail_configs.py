@@ -167,6 +167,10 @@ def test_rows():
 def test_kinetics_switches_at_epoch_129_and_mirrors():
     made = config("kinetics_brl")
     assert built(made, "coco17").method.loss.first_epoch == 129
+    epochs = {"bfl": 129, "ldam": 129, "inverse_frequency": 129, "equalization": 129, "kps": 100}
+    for word, epoch in epochs.items():
+        other = config("kinetics_brl", word)
+        assert built(other, "coco17").method.loss.first_epoch == epoch
     assert made.recipe.mirror and not made.recipe.rotation and made.recipe.length == 100
     assert config("kinetics_brl", "plain").recipe.flip == 0.5
 
