@@ -14,6 +14,7 @@ from skeljax import files, fuse, metrics, rundir, scores
 from skeljax.data.streams import stream as make_stream
 from skeljax.errors import ConfigError, choose
 from skeljax.layouts import get_layout
+from skeljax.methods import METHODS
 from skeljax.report import aligned
 from skeljax.sharding import is_main
 from skeljax.train import train
@@ -64,7 +65,7 @@ def train_each(runs: dict[pathlib.Path, ConfigDict], mesh, stop) -> bool:
 
 
 def check(config: ConfigDict) -> None:
-    """Before days are spent: names, weights, and whether there will be scores to fuse.
+    """Before days are spent: names, weights, and whether there will be scores of the rule to fuse.
 
     Raises:
       ConfigError: names the field.
@@ -84,6 +85,21 @@ def check(config: ConfigDict) -> None:
             )  # fmt: skip
     if not config.train.test_last:
         raise ConfigError("a row is made of tested streams", where="train.test_last", found=False)
+    if config.row.rule == "logits" and _tests_give_probabilities(config):
+        raise ConfigError(
+            "the sum of logits is asked for, but the tests will give probabilities",
+            where="row.rule",
+            do='row.rule="probabilities", or recipe.test_clips=1 where a recipe tests several',
+        )
+    for where, weights in named.items():
+        if config.row.rule == "probabilities" and not sum(weights.values()) > 0:
+            raise ConfigError("the weights must not sum to 0", where=where, found=weights.to_dict())
+
+
+def _tests_give_probabilities(config: ConfigDict) -> bool:
+    """Whether several clips of a recording are averaged, or neighbours vote."""
+    method = METHODS.get(config.method.name)
+    return config.recipe.get("test_clips", 1) > 1 or hasattr(method, "knn")
 
 
 def single(config: ConfigDict, stream: str) -> ConfigDict:
