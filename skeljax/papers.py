@@ -118,6 +118,8 @@ def use_long_tail(config: ConfigDict, chosen: Mapping[str, str]) -> None:
     presets.use_loss(config, loss or own)
     if "published" in config.loss:
         config.loss.published = exact
+    if exact and config.data.prepare == "prenorm3d":
+        config.data.prepare = "prenorm3d_float16"
     presets.use_recipe(config, "pyskl" if method == "plain" else "brl")
     config.train.epochs = 16 if method == "plain" else 24
     config.train.batch = 16

@@ -41,6 +41,8 @@ def test_brl_as_published(name):
     assert not made.loss.published and made.method.aligned
     exact = config(name, "as_published")
     assert exact.loss.published and exact.method.shared and not exact.method.aligned
+    assert exact.data.prepare == "prenorm3d_float16"
+    assert config("nwucla_brl", "as_published").data.prepare == "none"
 
 
 @pytest.mark.parametrize(
