@@ -49,6 +49,7 @@ def write_report(run_dir, *, baseline=None, out=None) -> str:
     other = None if baseline is None else _same_clips(run, baseline)
     gain = None if other is None else accuracy - metrics.per_class(other.scores, other.label)
     groups, names = _group_rows(run, other), run.class_names()
+    tested = np.bincount(run.label, minlength=len(names)) > 0
     changed = pairs.confusable(other.scores, run.scores, run.label) if other else []
     text = "\n\n".join(
         part
@@ -75,10 +76,10 @@ def write_report(run_dir, *, baseline=None, out=None) -> str:
     if groups:
         _write(out / "groups.csv", _csv(groups))
         pictures["frequency.png"] = plots.frequency(
-            run.train_counts, accuracy, metrics.shots(run.train_counts)
+            run.train_counts, np.where(tested, accuracy, np.nan), metrics.shots(run.train_counts)
         )
     if gain is not None:
-        pictures["gains.png"] = plots.gains(gain, names)
+        pictures["gains.png"] = plots.gains(gain[tested], [n for n, t in zip(names, tested) if t])
     if changed:
         _write(out / "pairs.csv", _csv(pairs.rows(changed, names)))
         pictures["pairs.png"] = pairs.figure(changed, names)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skeljax import fuse, report, scores
+from skeljax import fuse, plots, report, scores
 from skeljax.errors import DataError
 from skeljax.scores import Scores
 
@@ -73,6 +73,21 @@ def test_an_even_training_set_has_no_groups_and_no_log_no_curve(tmp_path):
     pictures = sorted(path.name for path in (run / "report").glob("*.png"))
     assert pictures == ["calibration.png", "confusion.png"]
     assert not (run / "report/groups.csv").exists()
+
+
+def test_a_class_without_test_clips_is_in_no_picture(tmp_path, monkeypatch):
+    """It stood there with 0 % and a gain of 0."""
+    frequency, gains, drawn = plots.frequency, plots.gains, []
+    monkeypatch.setattr(plots, "frequency", lambda *a: drawn.append(frequency(*a)) or drawn[-1])
+    monkeypatch.setattr(plots, "gains", lambda *a: drawn.append(gains(*a)) or drawn[-1])
+    label, counts = [0, 0, 0, 0, 2, 2], (300, 200, 5)
+    run = make_run(tmp_path / "joint", [0, 0, 0, 1, 0, 2], label, counts)
+    base = make_run(tmp_path / "bone", [0, 0, 0, 0, 0, 0], label, counts)
+    report.write_report(run, baseline=base)
+    (by_count,), (by_gain,) = (figure.axes for figure in drawn)
+    assert by_count.collections[0].get_offsets().tolist() == [[300, 75], [5, 50]]
+    assert [text.get_text() for text in by_count.texts] == ["many 75.0", "few 50.0"]
+    assert [text.get_text() for text in by_gain.get_yticklabels()] == ["wave", "kick, twice"]
 
 
 def test_fused_logits_have_no_calibration(tmp_path):
