@@ -154,8 +154,15 @@ def test_a_skeleton_without_upper_body_is_refused(tmp_path):
     assert job.build(config, job.training_facts(config, store, 1))
 
 
-@pytest.mark.parametrize("layout", ["ntu25", "ntu25_pyskl", "coco17", "openpose18", "h36m17"])
+LEGS = ("hip", "knee", "ankle", "foot", "toe", "heel", "spine_base")
+WHOLE = (
+    "ntu25", "ntu25_pyskl", "coco17", "openpose18", "h36m17", "body25", "mediapipe33", "ucla20",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", WHOLE)
 def test_every_joint_is_of_one_half(layout):
     layout = get_layout(layout)
     assert sorted(layout.upper + layout.lower) == list(range(layout.num_joints))
-    assert layout.upper and layout.lower
+    below = [v for v, joint in enumerate(layout.joints) if any(part in joint for part in LEGS)]
+    assert sorted(layout.lower) == below
