@@ -12,7 +12,8 @@ After the colon, one word of a group: the protocol `xsub` or `xset`; the imbalan
 as `ldam`: with `brl` in place of its own, alone without BRL's mixing and resampling.
 For example `:xset,lt100,skip,msg3d`, `:brl,ldam`.
 
-Published top-1 at lt100, ten clips, streams j b k jm bm km, then two, four and six of them fused:
+Published top-1 at lt100, the best epoch on the test clips, ten clips, streams j b k jm bm km, then
+two, four and six of them fused:
 
     stgcnpp, brl   xsub  65.3 65.3 64.2 59.7 59.8 59.6   68.7 69.4 69.7
                    xset  66.8 66.6 65.9 63.5 62.2 61.6   69.7 71.0 71.3

@@ -11,7 +11,8 @@ After the colon, one word of a group: the protocol `xsub` or `xview`; the imbala
 as `ldam`: with `brl` in place of its own, alone without BRL's mixing and resampling.
 For example `:xview,lt100,skip,msg3d`, `:brl,ldam`.
 
-Published top-1 at lt100, ten clips, streams j b k jm bm km, then two, four and six of them fused:
+Published top-1 at lt100, the best epoch on the test clips, ten clips, streams j b k jm bm km, then
+two, four and six of them fused:
 
     stgcnpp, brl   xsub   76.7 76.1 77.7 75.0 72.8 73.4   79.6 81.0 81.8
                    xview  81.4 80.3 81.1 78.5 76.2 77.2   84.0 84.9 85.4

@@ -35,5 +35,6 @@ def get_config(text: str = ""):
         config.data.repeat = 2
         config.optim.base_batch = 32
         config.train.validate_every = 8
+        config.train.test_best = False
     papers.use_streams(config, chosen["stream"], papers.SIX_STREAMS)
     return config

@@ -24,6 +24,7 @@ def get_config(text: str = ""):
     config.data.repeat = 1
     config.train.epochs = 12
     config.train.validate_every = 4
+    config.train.test_best = False
     config.optim.base_batch = 32
     if "width" in config.model:
         config.model.width = 16

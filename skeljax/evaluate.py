@@ -184,7 +184,7 @@ def finish(workdir, config, judge: Evaluator, state, judged: str, wall_s: float)
             tested = tested or (path if ending else workdir)
         result = result or row
     if tested:  # the folder, or where the last epoch is not tested the best one's scores
-        print(write_report(tested))
+        print(write_report(tested, out=pathlib.Path(workdir) / "report"))
     return result
 
 

@@ -26,6 +26,9 @@ _FOUR = ("joint", "bone", "joint_motion", "bone_motion")
 _SIX = ("joint", "bone", "skip", "joint_motion", "bone_motion", "skip_motion")
 
 
+RULES = ("logits", "probabilities")
+
+
 def _preset(rule, streams, weights) -> Preset:
     return Preset(rule, dict(zip(streams, weights)))
 
@@ -68,15 +71,25 @@ def fuse(streams: Sequence[Scores], weights: Sequence[float], rule: str) -> Scor
       rule: ``logits`` sums the raw scores; ``probabilities`` takes the softmax of each stream
         first (streams that hold probabilities are taken as they are) and gives probabilities.
 
+    Returns:
+      Scores of kind ``sums`` or ``probabilities``.
+
     Raises:
       ConfigError: an unknown rule, another number of weights than of streams, no positive weight.
-      DataError: streams of other clips, labels or classes; ``logits`` asked of probabilities.
+      DataError: streams of other clips, labels or classes; ``logits`` asked of probabilities, or
+        probabilities of fused logits.
     """
-    choose("rule", rule, scores.KINDS)
+    choose("rule", rule, RULES)
     streams = align(streams)
     values = [stream.scores for stream in streams]
     for stream in streams:
-        if rule == "logits" and stream.kind != "logits":
+        if rule == "probabilities" and stream.kind == "sums":
+            raise DataError(
+                "probabilities are asked for, but these scores are fused logits",
+                where=stream.source,
+                do="fuse their streams and the others together",
+            )
+        if rule == "logits" and stream.kind == "probabilities":
             raise DataError(
                 "the sum of logits is asked for, but this stream holds probabilities",
                 where=stream.source,
@@ -89,7 +102,7 @@ def fuse(streams: Sequence[Scores], weights: Sequence[float], rule: str) -> Scor
         values = [metrics.softmax(s.scores) if s.kind == "logits" else s.scores for s in streams]
     return streams[0].replace(
         scores=metrics.fuse(values, weights).astype(np.float32),
-        kind=rule,
+        kind="sums" if rule == "logits" else rule,
         feature=None,
         source="fused",
     )

@@ -120,7 +120,7 @@ def _read_split(config: ConfigDict, split: str) -> Store:
             "the config names no dataset", where="data.dataset",
             do="--dataset NAME, or in a training --config.data.dataset=NAME",
         )  # fmt: skip
-    if _is_packed(data.dataset):
+    if is_packed(data.dataset):
         return Store.load(pathlib.Path(data.dataset).expanduser() / f"{split}.npz")
     if data.dataset.startswith("synthetic"):  # needs no download: made when first asked for
         prepare(data.dataset, data_dir=data.dir or None)
@@ -133,7 +133,7 @@ def _read_split(config: ConfigDict, split: str) -> Store:
     )
 
 
-def _is_packed(dataset: str) -> bool:
+def is_packed(dataset: str) -> bool:
     """Whether it is a folder of Store files, not a TFDS name beside a folder of the same name."""
     from skeljax.datasets import BUILDERS  # a second to import
 

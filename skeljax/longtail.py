@@ -6,6 +6,7 @@ The list is a text file of names, one a line; a config takes it as its training 
 from __future__ import annotations
 
 import argparse
+import pathlib
 import sys
 
 import numpy as np
@@ -20,12 +21,20 @@ SHAPES = {"exponential": longtail.exponential_counts, "step": longtail.step_coun
 def training_names(name: str, split: str = "train", data_dir=None) -> tuple[list[str], list[int]]:
     """Names and labels of a split, in its order. The NTU lists need no data on disk.
 
+    Args:
+      name: of a dataset, or a folder of `skeljax pack`.
+
     Raises:
       ConfigError: no such dataset or split.
       DataError: it is not prepared.
     """
+    from skeljax.data.store import Store  # jax and TFDS, seconds to import
     from skeljax.datasets import ntu_names, open_dataset
+    from skeljax.job import is_packed
 
+    if is_packed(name):
+        store = Store.load(pathlib.Path(name).expanduser() / f"{split}.npz")
+        return store.name.tolist(), store.label.tolist()
     builder = open_dataset(name, data_dir)
     if builder.name in ("ntu60", "ntu120"):
         splits = ntu_names.split_names(builder.name, builder.protocol)
@@ -60,7 +69,7 @@ def most_possible(class_counts, imbalance: float, shape: str = "exponential") ->
 
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="skeljax longtail", description=__doc__.splitlines()[0])
-    parser.add_argument("name", help="dataset or dataset/config")
+    parser.add_argument("name", help="dataset, dataset/config, or a folder of skeljax pack")
     parser.add_argument("--factor", type=float, default=100, help="first class over last")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
@@ -74,6 +83,11 @@ def main(argv: list[str]) -> None:
     if args.factor < 1:
         parser.error("--factor is at least 1")
     names, labels = training_names(args.name, args.split, args.data_dir)
+    if min(labels, default=-1) < 0:
+        raise DataError(
+            "a long tail is of classes, but there are clips without a label", where=args.name,
+            found=f"{sum(label < 0 for label in labels):,} of {len(labels):,} clips",
+        )  # fmt: skip
     there = np.bincount(labels)
     imbalance = 1 / args.factor
     most = args.most or most_possible(there, imbalance, args.shape)

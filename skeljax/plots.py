@@ -50,11 +50,16 @@ def confusion(matrix, names: Sequence[str]) -> Figure:
 
 
 def frequency(counts, accuracy, groups: Mapping[str, np.ndarray]) -> Figure:
-    """Accuracy (K,) against training clips (K,), with the mean of each group of classes."""
-    counts, accuracy = np.asarray(counts), np.asarray(accuracy)
+    """Accuracy (K,) against training clips (K,), with the mean of each group of classes.
+
+    Classes whose accuracy is NaN, without a test clip, are left out.
+    """
+    there = ~np.isnan(accuracy)
+    counts, accuracy = np.asarray(counts)[there], np.asarray(accuracy)[there]
     figure, (ax,) = _axes(6, 3.6)
     ax.scatter(counts, 100 * accuracy, s=18, color=_BLUE, alpha=0.7, linewidths=0)
     for name, mask in groups.items():
+        mask = mask[there]
         if mask.any():
             low, high, mean = counts[mask].min(), counts[mask].max(), 100 * accuracy[mask].mean()
             ax.plot([low, high], [mean, mean], color=_ORANGE, linewidth=2)

@@ -75,7 +75,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "row.streams": ((), "streams that are trained one after the other and fused; empty = `stream`"),
     "row.fusions": ({}, "weights of the fused streams, by name: {'two': {'joint': 1, 'bone': 1}}"),
     "row.table": ("", "whole self-supervised table, as 'ntu60:xsub,joint'; empty = this run alone"),
-    "row.epochs": ({}, "epochs of a stream where they are not train.epochs: {'bone': 70}"),
+    "row.epochs": ({}, "share of train.epochs of a stream that trains shorter: {'bone': 0.875}"),
     "row.rule": ("logits", "what is summed: logits or probabilities"),
 }  # fmt: skip
 
@@ -126,10 +126,12 @@ def use_row(
     Args:
       fusions: weights by the name of the fusion; fuse.PRESETS has published ones.
       rule: ``logits`` or ``probabilities``, what is summed.
-      epochs: of the streams whose epochs are not config.train.epochs.
+      epochs: of the streams that train shorter than config.train.epochs, which is set before: what
+        is kept is their share of it, so that another train.epochs is one of all streams.
     """
     config.row.streams, config.row.rule = tuple(streams), rule
-    config.row.epochs = ConfigDict(dict(epochs or {}))
+    shares = {stream: n / config.train.epochs for stream, n in (epochs or {}).items()}
+    config.row.epochs = ConfigDict(shares)
     config.row.fusions = ConfigDict(
         {
             name: {stream: float(weight) for stream, weight in weights.items()}

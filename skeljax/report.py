@@ -23,16 +23,17 @@ SHOWN = 600  # clips in the picture of features: t-SNE of so many takes five sec
 def write_report(run_dir, *, baseline=None, out=None) -> str:
     """Writes the report of one run and returns its text.
 
-    ``report.txt``, ``per_class.csv``, ``confusion.csv``, ``confusion.png`` and ``calibration.png``
-    always; ``groups.csv`` and ``frequency.png`` where training clips a class differ by more than
-    half; ``features.png`` where the scores carry features; ``curve.png`` where there is a
-    metrics.jsonl; ``collapse.png`` of a contrastive pre-training; ``gains.png``, ``pairs.csv`` and
-    ``pairs.png`` with a baseline.
+    ``report.txt``, ``per_class.csv``, ``confusion.csv`` and ``confusion.png`` always;
+    ``calibration.png`` but of fused logits; ``groups.csv`` and ``frequency.png`` where training
+    clips a class differ by more than half; ``features.png`` where the scores carry features;
+    ``curve.png`` where there is a metrics.jsonl; ``collapse.png`` of a contrastive pre-training;
+    ``gains.png``, ``pairs.csv`` and ``pairs.png`` with a baseline.
 
     Args:
       run_dir: a run folder, or a file of scores with labels.
       baseline: another run on the same clips, to compare classes with.
-      out: folder for the files; default ``report`` in the run folder.
+      out: folder for the files; default ``report`` in the run folder, or ``report/FILE`` beside a
+        file of scores.
 
     Raises:
       DataError: no scores or labels, or a baseline on other clips.
@@ -41,12 +42,14 @@ def write_report(run_dir, *, baseline=None, out=None) -> str:
 
     run_dir = pathlib.Path(run_dir)
     run, result = load_run(run_dir)
-    out = pathlib.Path(out) if out else (run_dir if run_dir.is_dir() else run_dir.parent) / "report"
+    beside = run_dir / "report" if run_dir.is_dir() else run_dir.parent / "report" / run_dir.name
+    out = pathlib.Path(out or beside)
     matrix = metrics.confusion(run.scores, run.label)
     accuracy = metrics.per_class(run.scores, run.label)
     other = None if baseline is None else _same_clips(run, baseline)
     gain = None if other is None else accuracy - metrics.per_class(other.scores, other.label)
     groups, names = _group_rows(run, other), run.class_names()
+    tested = np.bincount(run.label, minlength=len(names)) > 0
     changed = pairs.confusable(other.scores, run.scores, run.label) if other else []
     text = "\n\n".join(
         part
@@ -63,20 +66,20 @@ def write_report(run_dir, *, baseline=None, out=None) -> str:
     _write(out / "per_class.csv", _csv(_class_rows(run, accuracy, gain)))
     counted = [["true", *names], *([name, *row] for name, row in zip(names, matrix.tolist()))]
     _write(out / "confusion.csv", _csv(counted))
-    pictures = {
-        "confusion.png": plots.confusion(matrix, names),
-        "calibration.png": plots.calibration(*metrics.reliability(chances(run), run.label)),
-    }
+    pictures = {"confusion.png": plots.confusion(matrix, names)}
+    if run.kind != "sums":
+        reliability = metrics.reliability(chances(run), run.label)
+        pictures["calibration.png"] = plots.calibration(*reliability)
     seen = panels(run)
     if seen:
         pictures["features.png"] = plots.features(*seen, names)
     if groups:
         _write(out / "groups.csv", _csv(groups))
         pictures["frequency.png"] = plots.frequency(
-            run.train_counts, accuracy, metrics.shots(run.train_counts)
+            run.train_counts, np.where(tested, accuracy, np.nan), metrics.shots(run.train_counts)
         )
     if gain is not None:
-        pictures["gains.png"] = plots.gains(gain, names)
+        pictures["gains.png"] = plots.gains(gain[tested], [n for n, t in zip(names, tested) if t])
     if changed:
         _write(out / "pairs.csv", _csv(pairs.rows(changed, names)))
         pictures["pairs.png"] = pairs.figure(changed, names)
@@ -116,6 +119,11 @@ def chances(run: Scores) -> np.ndarray:
     return run.scores if run.kind == "probabilities" else metrics.softmax(run.scores)
 
 
+def calibration_error(run: Scores) -> float:
+    """ECE; NaN for fused logits, which are as large as their weights."""
+    return float("nan") if run.kind == "sums" else metrics.ece(chances(run), run.label)
+
+
 def panels(run: Scores) -> tuple[dict, np.ndarray] | None:
     """({title: (n, 2)}, labels (n,)) of up to `SHOWN` clips; None without features to show."""
     if run.feature is None or len(run.feature) < 10 or not np.isfinite(run.feature).all():
@@ -140,7 +148,7 @@ def table(paths: Sequence) -> list[list[str]]:
     for path, (run, result) in zip(paths, runs):
         found = metrics.summary(run.scores, run.label)
         numbers = [found[key] for key in ("top1", "top5", "mean_class")]
-        numbers.append(metrics.ece(chances(run), run.label))
+        numbers.append(calibration_error(run))
         if tailed:
             for groups in _groupings(run):
                 numbers += metrics.group_accuracy(run.scores, run.label, groups).values()
@@ -178,8 +186,10 @@ def _heading(run: Scores, result: dict) -> str:
         for word, key in (("top-1", "top1"), ("top-5", "top5"), ("mean class", "mean_class"))
     )
     clips = f"{len(run.label):,} clips, {run.scores.shape[1]} classes"
-    calibration = f"calibration error (ECE) {100 * metrics.ece(chances(run), run.label):.2f}"
-    return "\n".join([", ".join(said) or run.source, clips, numbers + " %, " + calibration + " %"])
+    calibration = f"calibration error (ECE) {_percent(calibration_error(run))} %"
+    if run.kind == "sums":
+        calibration = "no calibration error, as fused logits are no logits of a probability"
+    return "\n".join([", ".join(said) or run.source, clips, f"{numbers} %, {calibration}"])
 
 
 def _groupings(run: Scores) -> list[dict[str, np.ndarray]]:
@@ -272,14 +282,12 @@ def main(argv=None) -> None:
     parser = argparse.ArgumentParser(prog="skeljax report", description="Tables and pictures.")
     parser.add_argument("runs", nargs="+", help="run folders, or files of scores with labels")
     parser.add_argument("--baseline", help="a run to compare the classes with")
-    parser.add_argument("--out", help="folder for the files (default: report/ in each run)")
+    parser.add_argument("--out", help="folder (default: report/ in each run, report/FILE)")
     args = parser.parse_args(argv)
     rows = table(args.runs)
     several = len(args.runs) > 1
     for path, name in zip(args.runs, _names(args.runs)):
-        out, path = args.out, pathlib.Path(path)
-        if several and (args.out or path.is_file()):
-            out = pathlib.Path(args.out or path.parent / "report") / name
+        out = pathlib.Path(args.out) / name if several and args.out else args.out
         text = write_report(path, baseline=args.baseline, out=out)
     print(aligned(rows) if several else text)
     if several and args.out:

@@ -14,6 +14,7 @@ from skeljax import files, fuse, metrics, rundir, scores
 from skeljax.data.streams import stream as make_stream
 from skeljax.errors import ConfigError, choose
 from skeljax.layouts import get_layout
+from skeljax.methods import METHODS
 from skeljax.report import aligned
 from skeljax.sharding import is_main
 from skeljax.train import train
@@ -64,20 +65,41 @@ def train_each(runs: dict[pathlib.Path, ConfigDict], mesh, stop) -> bool:
 
 
 def check(config: ConfigDict) -> None:
-    """Before days are spent: names, weights, and whether there will be scores to fuse.
+    """Before days are spent: names, weights, and whether there will be scores of the rule to fuse.
 
     Raises:
       ConfigError: names the field.
     """
-    choose("rule", config.row.rule, scores.KINDS, where="row.rule")
+    choose("rule", config.row.rule, fuse.RULES, where="row.rule")
     for stream in config.row.streams:
         make_stream(get_layout("ntu25"), stream)
     named = {f"row.fusions.{name}": weights for name, weights in config.row.fusions.items()}
     for where, streams in {**named, "row.epochs": config.row.epochs}.items():
         for stream in streams:
             choose("stream", stream, config.row.streams, where=where)
+    for stream, share in config.row.epochs.items():
+        if not 0 < share <= 1:
+            raise ConfigError(
+                "the epochs of a stream are a share of train.epochs", where=f"row.epochs.{stream}",
+                found=share, expected="above 0, and 1 at most",
+            )  # fmt: skip
     if not config.train.test_last:
         raise ConfigError("a row is made of tested streams", where="train.test_last", found=False)
+    if config.row.rule == "logits" and _tests_give_probabilities(config):
+        raise ConfigError(
+            "the sum of logits is asked for, but the tests will give probabilities",
+            where="row.rule",
+            do='row.rule="probabilities", or recipe.test_clips=1 where a recipe tests several',
+        )
+    for where, weights in named.items():
+        if config.row.rule == "probabilities" and not sum(weights.values()) > 0:
+            raise ConfigError("the weights must not sum to 0", where=where, found=weights.to_dict())
+
+
+def _tests_give_probabilities(config: ConfigDict) -> bool:
+    """Whether several clips of a recording are averaged, or neighbours vote."""
+    method = METHODS.get(config.method.name)
+    return config.recipe.get("test_clips", 1) > 1 or hasattr(method, "knn")
 
 
 def single(config: ConfigDict, stream: str) -> ConfigDict:
@@ -87,7 +109,7 @@ def single(config: ConfigDict, stream: str) -> ConfigDict:
     one = ConfigDict(config.to_dict())
     one.stream, one.row = stream, presets.base().row
     one.init_from = config.init_from.replace("{stream}", stream)
-    one.train.epochs = config.row.epochs.get(stream, config.train.epochs)
+    one.train.epochs = max(round(config.row.epochs.get(stream, 1) * config.train.epochs), 1)
     return one
 
 

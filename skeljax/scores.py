@@ -14,7 +14,7 @@ import numpy as np
 from skeljax import files, safe_pickle
 from skeljax.errors import DataError, choose
 
-KINDS = ("logits", "probabilities")
+KINDS = ("logits", "probabilities", "sums")
 SUFFIXES = (".npz", ".pkl", ".json", ".csv")
 
 
@@ -26,7 +26,8 @@ class Scores:
       scores: (N, K) float.
       name: (N,) clip names, or None where the file keeps the order of a list only.
       label: (N,) int32, or None where the file holds none.
-      kind: ``logits`` or ``probabilities``.
+      kind: ``logits``, ``probabilities`` or ``sums``, of several streams' logits by any weights: no
+        softmax of them is a probability.
       classes: (K,) class names, or None.
       train_counts: (K,) training clips a class, or None.
       feature: (N, D) of the clips, for a picture of them, or None; only .npz keeps them.

@@ -129,11 +129,19 @@ def test_the_published_loss_has_one_weight_for_the_batch():
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_without_mixing_it_is_supervised(shared):
-    made, params, extra = method(ratio=0.01, shared=shared)
+    made, params, extra = method(ratio=0.0, shared=shared)
     plain = Supervised(Mean(), FACTS, LOSSES["action_aware"](FACTS))
     for epoch in (0, 20):
         want = plain.loss_fn(params, extra, BATCH, KEY, epoch)[0]
         assert float(made.loss_fn(params, extra, BATCH, KEY, epoch)[0]) == pytest.approx(want)
+
+
+@pytest.mark.parametrize("ratio, message", [(0.01, "0.01 of 12.*100 or more"), (1.5, "0 to 1")])
+def test_a_share_that_mixes_nothing_is_refused(ratio, message):
+    """A batch of 8 trained without mixing and said nothing."""
+    with pytest.raises(ConfigError, match=f"(?s){message}"):
+        made, params, extra = method(ratio=ratio)
+        made.loss_fn(params, extra, BATCH, KEY, 0)
 
 
 def test_a_skeleton_without_upper_body_is_refused(tmp_path):
@@ -146,8 +154,15 @@ def test_a_skeleton_without_upper_body_is_refused(tmp_path):
     assert job.build(config, job.training_facts(config, store, 1))
 
 
-@pytest.mark.parametrize("layout", ["ntu25", "ntu25_pyskl", "coco17", "openpose18", "h36m17"])
+LEGS = ("hip", "knee", "ankle", "foot", "toe", "heel", "spine_base")
+WHOLE = (
+    "ntu25", "ntu25_pyskl", "coco17", "openpose18", "h36m17", "body25", "mediapipe33", "ucla20",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", WHOLE)
 def test_every_joint_is_of_one_half(layout):
     layout = get_layout(layout)
     assert sorted(layout.upper + layout.lower) == list(range(layout.num_joints))
-    assert layout.upper and layout.lower
+    below = [v for v, joint in enumerate(layout.joints) if any(part in joint for part in LEGS)]
+    assert sorted(layout.lower) == below

@@ -13,14 +13,16 @@ import runs
 import test_presets
 import tiny
 from skeljax import job, presets, row, train
+from skeljax.checkpoint import Checkpoints
 from skeljax.errors import ConfigError
 from skeljax.layouts import get_layout
 from skeljax.losses import refinement
 from skeljax.losses.longtail import BalancedSoftmax
 from skeljax.losses.refinement import VERSIONS, outcome, term
 from skeljax.methods import METHODS
-from skeljax.methods.frhead import Levels
+from skeljax.methods.frhead import Level, Levels
 from skeljax.models import BACKBONES
+from skeljax.models.backbone import Features
 from skeljax.sharding import make_mesh, replicated, split
 
 quickly = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -181,6 +183,68 @@ def test_the_terms_reach_the_taps_but_not_the_classifier():
     by_tap, by_logits = gradients(taps, logits)
     assert not by_logits.any()
     assert all(g.any() for g in by_tap)
+
+
+class Taps:
+    """A backbone that shows the clip itself, with so many channels at each block."""
+
+    def __init__(self, *channels):
+        self.channels = channels
+
+    def init(self, rng, x, train):
+        return {"params": {}}
+
+    def apply(self, variables, x, train, mutable=None, rngs=None):
+        shown = Features(x.mean((1, 2, 3)), x, tuple(x[..., -c:] for c in self.channels))
+        return (shown, {"batch_stats": {}}) if mutable else shown
+
+
+@pytest.mark.parametrize(
+    "channels, weights", [((3, 5, 7, 9), (0.1, 0.2, 0.5, 1)), ((4, 6), (0.5, 1))]
+)
+def test_the_deepest_tap_weighs_most(channels, weights, monkeypatch):
+    """Fewer taps than weights have the last of them. The mean of an embedding stands for a term."""
+    monkeypatch.setattr(refinement, "term", lambda x, prototypes, *_, **__: (x.mean(), prototypes))
+    method = METHODS["frhead"](Taps(*channels), _method().facts, embed_dim=24)
+    batch = {
+        "x": jax.random.normal(jax.random.key(1), (8, 1, 8, 20, 9)),
+        "label": jnp.zeros(8, int),
+    }
+
+    @quickly
+    def both():
+        params, extra = method.init(jax.random.key(0), batch)
+        alone = []
+        for level, c in enumerate(channels, 1):
+            parts = {"params": params["levels"], "batch_stats": extra["level_stats"]}
+            mine = {name: tree[f"level{level}"] for name, tree in parts.items()}
+            views = Level(24).apply(mine, batch["x"][..., -c:], mutable=["batch_stats"])[0]
+            alone.append(views.mean((1, 2)).sum())
+        loss = method.loss_fn(params, extra, batch, jax.random.key(2), 0)
+        return loss[1][1]["cl_loss"], jnp.stack(alone)
+
+    found, alone = both()
+    assert len(set(np.round(alone, 3).tolist())) == len(channels)
+    np.testing.assert_allclose(found, np.dot(weights, alone), rtol=1e-4)
+
+
+def test_the_prototypes_are_saved_and_come_back_bit_for_bit(tmp_path):
+    method = METHODS["frhead"](Taps(4, 6), _method().facts, embed_dim=24)
+    batch = {"x": jnp.ones((8, 1, 8, 20, 6)), "label": jnp.arange(8) % 4}
+    init = quickly(method.init)
+
+    def state(seed):
+        params, extra = init(jax.random.key(seed), batch)
+        return train.State(jnp.asarray(7), params, extra, {"trace": jnp.zeros(1)})
+
+    saved, other = state(0), state(1)
+    assert np.any(saved.extra["prototypes"] != other.extra["prototypes"])
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    checkpoints.save(saved, {})
+    checkpoints.close()
+    back = Checkpoints(tmp_path / "checkpoints", read_only=True).restore(other, 7)
+    assert runs.largest_difference(saved.extra, back.extra) == 0
+    assert back.extra["prototypes"].dtype == jnp.float32
 
 
 def test_a_prediction_is_the_plain_backbones():

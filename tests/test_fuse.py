@@ -27,6 +27,10 @@ def test_streams_are_matched_by_name_not_by_place():
     shuffled = fuse.fuse([a, b.take([3, 1, 5, 0, 2, 4])], [2, 1], "logits")
     np.testing.assert_array_equal(straight.scores, shuffled.scores)
     np.testing.assert_allclose(straight.scores, 2 * a.scores + b.scores, rtol=1e-6)
+    again = fuse.fuse([straight, b], [1, 1], "logits")
+    np.testing.assert_allclose(again.scores, 2 * a.scores + 2 * b.scores, rtol=1e-6)
+    with pytest.raises(DataError, match="fused logits"):
+        fuse.fuse([straight, b], [1, 1], "probabilities")
 
 
 def test_the_rule_of_probabilities():

@@ -1,9 +1,12 @@
+import dataclasses
 import hashlib
 import pathlib
 
 import numpy as np
 import pytest
 
+import tiny
+from skeljax import longtail as verb
 from skeljax.data import longtail
 from skeljax.errors import DataError
 
@@ -75,6 +78,20 @@ def test_shorter_ntu60_lists_are_prefixes_of_the_factor_10_list(
     labels = [longtail.ntu_label(name) for name in names]
     counts = longtail.exponential_counts(60, 600, imbalance)
     assert sha256(longtail.prefix_list(names, labels, counts)) == digest
+
+
+def test_a_list_of_packed_data(tmp_path, capsys):
+    folder, out = tiny.dataset(tmp_path / "data", train=40, test=4), tmp_path / "tail.txt"
+    verb.main([str(folder), "--factor", "5", "--out", str(out)])
+    assert "20 of 40 clips, 10 to 2 a class" in capsys.readouterr().out
+    drawn = [int(name.removeprefix("clip")) % 4 for name in longtail.read_names(out)]
+    assert np.bincount(drawn).tolist() == [10, 5, 3, 2]
+    store = tiny.store(8)
+    dataclasses.replace(store, label=np.where(store.label == 3, -1, store.label)).save(
+        folder / "train.npz"
+    )
+    with pytest.raises(DataError, match=r"without a label(.|\n)*2 of 8"):
+        verb.main([str(folder)])
 
 
 def test_names_files(tmp_path):

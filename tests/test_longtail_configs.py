@@ -41,6 +41,22 @@ def test_brl_as_published(name):
     assert not made.loss.published and made.method.aligned
     exact = config(name, "as_published")
     assert exact.loss.published and exact.method.shared and not exact.method.aligned
+    assert exact.data.prepare == "prenorm3d_float16"
+    assert config("nwucla_brl", "as_published").data.prepare == "none"
+
+
+@pytest.mark.parametrize(
+    "name, words, best",
+    [
+        ("ntu60_brl", "all", True), ("ntu120_brl", "plain", True), ("kinetics_brl", "all", True),
+        ("ntu60_stgcnpp", "plain", True), ("nwucla_brl", "", True), ("nwucla_brl", "cpu", False),
+        ("synthetic_brl", "", False),
+    ],
+)  # fmt: skip
+def test_the_best_epoch_is_looked_for_in_all_and_tested(name, words, best):
+    made = config(name, words)
+    assert made.train.test_best == best and made.train.test_last
+    assert not best or made.train.validate_every == 1
 
 
 def test_the_baselines_as_published():
@@ -98,6 +114,23 @@ def test_the_head_and_its_baseline_take_long_tails_by_their_words(name):
     assert plain.train.test_best, "published numbers are those of the best epoch"
 
 
+@pytest.mark.parametrize("protocol", ["xsub", "xview"])
+def test_the_baseline_lengthens_bones_as_the_head(protocol):
+    for dataset in ("ntu60", "ntu120"):
+        protocol = protocol if dataset == "ntu60" else protocol.replace("xview", "xset")
+        for words, scaled in ((protocol, True), (f"{protocol},no_bone_scale", False)):
+            made = config(f"{dataset}_ctrgcn", words)
+            assert (made.recipe.bone_scale, made.train.epochs) == (scaled, 65)
+        assert config(f"{dataset}_frhead", protocol).recipe.bone_scale
+
+
+@pytest.mark.parametrize("words, epochs", [("", 65), ("tcagcn", 75), ("tcagcn,cpu", 180)])
+def test_the_baseline_on_nw_ucla_is_trained_as_long_as_the_head(words, epochs):
+    for name in ("nwucla_ctrgcn", "nwucla_frhead"):
+        assert config(name, words).train.epochs == epochs
+    assert config("nwucla_frhead", "readme,tcagcn").train.epochs == 65
+
+
 @pytest.mark.parametrize("name", ["ntu60_frhead", "nwucla_frhead"])
 def test_the_head_refuses_mixed_clips_and_says_why(name):
     with pytest.raises(ConfigError, match="no class to move a prototype of"):
@@ -136,6 +169,10 @@ def test_rows():
 def test_kinetics_switches_at_epoch_129_and_mirrors():
     made = config("kinetics_brl")
     assert built(made, "coco17").method.loss.first_epoch == 129
+    epochs = {"bfl": 129, "ldam": 129, "inverse_frequency": 129, "equalization": 129, "kps": 100}
+    for word, epoch in epochs.items():
+        other = config("kinetics_brl", word)
+        assert built(other, "coco17").method.loss.first_epoch == epoch
     assert made.recipe.mirror and not made.recipe.rotation and made.recipe.length == 100
     assert config("kinetics_brl", "plain").recipe.flip == 0.5
 

@@ -161,6 +161,22 @@ def test_the_switch_follows_the_epochs():
     assert never == pytest.approx(weighted(ce), rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    "name, argument, value",
+    [
+        ("action_aware", "switch", 19),  # the epoch, not the share: its second stage never came
+        ("focal", "switch", -0.1),
+        ("class_balanced", "beta", 1.0),  # weights of 0 / 0
+        ("ldam", "beta", -0.5),
+        ("kps", "scale", 1.0),  # divided by ln 1
+        ("equalization", "gamma", 1.5),
+    ],
+)
+def test_arguments_that_mean_nothing_are_refused(name, argument, value):
+    with pytest.raises(ConfigError, match=rf"(?s)loss\.{argument}.*{value}"):
+        LOSSES[name](FACTS, **{argument: value})
+
+
 def test_a_config_names_the_loss(tmp_path):
     config, store = tiny.config(tmp_path), tiny.store(8)
     facts = job.training_facts(config, store, 2)

@@ -65,6 +65,14 @@ def test_a_config_that_is_not_there(monkeypatch):
         parse(monkeypatch, "--config", "configs/nothing.py")
 
 
+def test_a_published_row_without_its_data_ends_with_the_command_that_makes_it(tmp_path):
+    command = [sys.executable, "-m", "skeljax.main", "--config", "configs/ntu60_brl.py:all"]
+    run = runs.start([*command, f"--config.data.dir={tmp_path}", f"--workdir={tmp_path}/run"])
+    out, _ = run.communicate(timeout=300)
+    assert run.returncode == 2, out
+    assert "skeljax prepare ntu60/xsub_pyskl --source PATH" in out and "Traceback" not in out
+
+
 def test_every_field_is_printed_with_type_value_and_meaning(monkeypatch, capsys):
     argv = ["--config", SYNTHETIC, "--config.optim.base_lr=0.25", "--print_config"]
     monkeypatch.setattr(sys, "argv", ["skeljax.main", *argv])

@@ -116,6 +116,20 @@ def test_pyskl_flip_is_the_mirror_image():
     np.testing.assert_allclose(x, want)
 
 
+def test_an_absent_body_is_zero_and_mirroring_leaves_it_there():
+    """In a corner of the image it jumped to the other one."""
+    one = clip(2, 4, COCO).replace(facts={"img_shape": (2, 2)})
+    one.keypoints[1, 1:] = 0
+    there = PREPARATIONS["prenorm2d_present"](one, COCO)
+    plain = PREPARATIONS["prenorm2d"](one, COCO).keypoints
+    np.testing.assert_array_equal(there.keypoints[0], plain[0])
+    assert there.keypoints[1, 0].all() and there.keypoints.dtype == np.float32
+    for flip in (0.0, 1.0):
+        train, _ = recipes.brl(COCO, length=4, flip=flip, mirror=True, scale=0.0, rotation=0.0)
+        x = render(train, there, COCO)
+        assert not x[1, 1:].any() and x[1, 0].any() and x[0].any()
+
+
 @pytest.mark.parametrize("name", PREPARATIONS)
 def test_every_preparation_keeps_an_absent_clip_finite(name):
     layout = COCO if "2d" in name else NTU

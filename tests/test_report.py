@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skeljax import report, scores
+from skeljax import fuse, plots, report, scores
 from skeljax.errors import DataError
 from skeljax.scores import Scores
 
@@ -73,6 +73,32 @@ def test_an_even_training_set_has_no_groups_and_no_log_no_curve(tmp_path):
     pictures = sorted(path.name for path in (run / "report").glob("*.png"))
     assert pictures == ["calibration.png", "confusion.png"]
     assert not (run / "report/groups.csv").exists()
+
+
+def test_a_class_without_test_clips_is_in_no_picture(tmp_path, monkeypatch):
+    """It stood there with 0 % and a gain of 0."""
+    frequency, gains, drawn = plots.frequency, plots.gains, []
+    monkeypatch.setattr(plots, "frequency", lambda *a: drawn.append(frequency(*a)) or drawn[-1])
+    monkeypatch.setattr(plots, "gains", lambda *a: drawn.append(gains(*a)) or drawn[-1])
+    label, counts = [0, 0, 0, 0, 2, 2], (300, 200, 5)
+    run = make_run(tmp_path / "joint", [0, 0, 0, 1, 0, 2], label, counts)
+    base = make_run(tmp_path / "bone", [0, 0, 0, 0, 0, 0], label, counts)
+    report.write_report(run, baseline=base)
+    (by_count,), (by_gain,) = (figure.axes for figure in drawn)
+    assert by_count.collections[0].get_offsets().tolist() == [[300, 75], [5, 50]]
+    assert [text.get_text() for text in by_count.texts] == ["many 75.0", "few 50.0"]
+    assert [text.get_text() for text in by_gain.get_yticklabels()] == ["wave", "kick, twice"]
+
+
+def test_fused_logits_have_no_calibration(tmp_path):
+    """Those of `2 2 1 1` had another one than those of the same weights that sum to 1."""
+    runs = [make_run(tmp_path / n, p, LABEL) for n, p in (("joint", JOINT), ("bone", BONE))]
+    for rule, told in (("logits", False), ("probabilities", True)):
+        file = tmp_path / f"{rule}.npz"
+        scores.write(file, fuse.fuse([scores.read(run) for run in runs], [2, 1], rule))
+        text = report.write_report(file, out=tmp_path / rule)
+        assert ("(ECE)" in text) == (tmp_path / rule / "calibration.png").exists() == told
+        assert (report.table([file])[1][9] != "-") == told
 
 
 def test_gains_over_a_baseline_in_another_order(tmp_path):
@@ -150,5 +176,12 @@ def test_runs_of_one_name_and_files_of_one_folder_are_kept_apart(tmp_path):
     for file, run in zip(files, runs):
         scores.write(file, scores.read(run))
     report.main([*map(str, files)])
-    for file in files:
-        assert (tmp_path / "report" / file.name / "report.txt").is_file()
+    best = runs[0] / "scores_best_test.npz"
+    scores.write(best, scores.read(runs[1]))
+    report.main([str(runs[0])])
+    report.main([str(best)])
+    assert "stream joint" in (runs[0] / "report/report.txt").read_text(), (
+        "that of the last epoch stands"
+    )
+    for file in (*files, best):
+        assert (file.parent / "report" / file.name / "report.txt").is_file()

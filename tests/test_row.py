@@ -65,6 +65,21 @@ def test_the_row(trained, capsys):
     assert scores.read(workdir / "two.npz").kind == "probabilities"
 
 
+def test_a_row_of_logits(data, trained, tmp_path):
+    """The streams are those of the other row: the rule is not of their training."""
+    workdir, _ = trained
+    for stream in ("joint", "bone"):
+        shutil.copytree(workdir / stream, tmp_path / stream)
+    found = train(config(data, rule="logits"), tmp_path)
+    joint, bone = (scores.read(workdir / s / "scores.npz") for s in ("joint", "bone"))
+    right = np.argmax(3 * joint.scores + bone.scores, axis=1) == joint.label
+    assert found["fusions"]["two"]["top1"] == pytest.approx(right.mean())
+    assert found["fusions"]["two"]["rule"] == "logits"
+    fused = scores.read(tmp_path / "two.npz")
+    assert fused.kind == "sums"
+    np.testing.assert_allclose(fused.scores, 3 * joint.scores + bone.scores, rtol=1e-5)
+
+
 def test_the_row_of_the_best_epochs_stands_apart(trained):
     workdir, _ = trained
     best = json.loads((workdir / "row_best_test.json").read_text())
@@ -102,6 +117,22 @@ def test_a_stopped_row_says_nothing_and_goes_on(data, trained, tmp_path, monkeyp
     assert asked == ["joint", "bone", "bone"]
 
 
+def test_a_shorter_stream_has_its_share_of_the_epochs(data, trained, tmp_path, monkeypatch):
+    asked = {}
+
+    def note(one, folder, *_):
+        asked[one.stream] = one.train.epochs
+        return shutil.copytree(trained[0] / one.stream, folder)
+
+    monkeypatch.setattr(row, "train", note)
+    made = config(data, train__epochs=80)
+    presets.use_row(made, ("joint", "bone"), FUSIONS, epochs={"bone": 70})
+    for total, bone in ((80, 70), (8, 7), (1, 1)):
+        made.train.epochs = total
+        assert train(made, tmp_path / str(total))
+        assert asked == {"joint": total, "bone": bone}
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -109,6 +140,10 @@ def test_a_stopped_row_says_nothing_and_goes_on(data, trained, tmp_path, monkeyp
         ({"row__streams": ("joint", "bonne")}, "did you mean 'bone'"),
         ({"row__streams": ("joint",)}, "row.fusions."),
         ({"train__test_last": False}, "tested streams"),
+        ({"row__epochs": {"bone": 70}}, "share of train.epochs"),
+        ({"row__fusions": {"two": {"joint": 1.0, "bone": -1.0}}}, "not sum to 0"),
+        ({"row__rule": "logits", "recipe__test_clips": 10}, "will give probabilities"),
+        ({"row__rule": "logits", "method__name": "skeletonclr"}, "will give probabilities"),
     ],
 )
 def test_mistakes_are_told_before_the_first_step(data, tmp_path, change, message):

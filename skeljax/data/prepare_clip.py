@@ -106,6 +106,14 @@ def prenorm2d(clip: Clip, layout: Layout) -> Clip:
     return clip.replace(keypoints=normalise_2d(clip.keypoints, shape))
 
 
+def prenorm2d_present(clip: Clip, layout: Layout) -> Clip:
+    """`prenorm2d`, but a body is zero in the frames without it, not in a corner of the image: so
+    that mirroring does not move it."""
+    there = (clip.keypoints != 0).any(axis=(2, 3), keepdims=True)
+    made = prenorm2d(clip, layout)
+    return made.replace(keypoints=np.where(there, made.keypoints, 0))
+
+
 def prenorm2d_auto(clip: Clip, layout: Layout) -> Clip:
     """PYSKL's later 2-D normalisation: each axis of the clip to [-1,1], if it spans more than 10
     on both (pixels); coordinates that are fractions already stay as they are."""
@@ -203,6 +211,7 @@ PREPARATIONS = {
     "none": lambda clip, layout: clip,
     "prenorm2d": prenorm2d,
     "prenorm2d_auto": prenorm2d_auto,
+    "prenorm2d_present": prenorm2d_present,
     "prenorm3d": prenorm3d,
     "prenorm3d_float16": prenorm3d_float16,
     "prenorm3d_no_spine": prenorm3d_no_spine,

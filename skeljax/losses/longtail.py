@@ -15,13 +15,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from skeljax.errors import ConfigError
+
 MASKED = -1e7  # a logit that takes no part
+_SHARE = ("0 to 1", lambda value: 0 <= value <= 1)
+_LIMITS = {"switch": _SHARE, "beta": ("0 or more, below 1", lambda value: 0 <= value < 1)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +37,16 @@ class Loss:
     """
 
     facts: Any
+
+    limits: ClassVar[dict] = {}  # of its arguments, beside _LIMITS
+
+    def __post_init__(self):
+        for name, (expected, fits) in (_LIMITS | self.limits).items():
+            if hasattr(self, name) and not fits(found := getattr(self, name)):
+                raise ConfigError(
+                    "an argument is out of its range", where=f"loss.{name}", found=found,
+                    expected=expected,
+                )  # fmt: skip
 
     def cost(self, logits: jax.Array, second: jax.Array, rng: jax.Array | None) -> jax.Array:
         """(N,K) logits -> (N,K) cost of each clip if its label were k.
@@ -215,6 +229,8 @@ class Equalization(Loss):
     switch: float = 19 / 24
     published: bool = False
 
+    limits: ClassVar[dict] = {"gamma": _SHARE}
+
     @property
     def tail(self) -> np.ndarray:
         """(K,) bool: rarer than the class two thirds down the ranking."""
@@ -236,13 +252,16 @@ class KPS(Loss):
 
     Attributes:
       largest: margin of the class with the largest.
-      scale: logits of the rarest class keep their size, one with `scale` times its clips doubles.
+      scale: logits of the rarest class keep their size, one with `scale` times its clips doubles;
+        above 1.
       switch: share of the epochs before the second stage.
     """
 
     largest: float = 0.5
     scale: float = 50.0
     switch: float = 16 / 24
+
+    limits: ClassVar[dict] = {"scale": ("above 1", lambda value: value > 1)}
 
     @property
     def scales(self) -> np.ndarray:

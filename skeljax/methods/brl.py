@@ -9,6 +9,7 @@ in `data.feeder` (``data.sampler = class_specific``); time reversal in the recip
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import ClassVar
 
 import jax
@@ -27,7 +28,7 @@ class BRL(Supervised):
     """Supervised training on a batch of which some clips got the lower body of others.
 
     Attributes, beside those of Supervised (its loss is action-aware if config.loss names none):
-      ratio: share of the batch that is mixed, rounded down.
+      ratio: share of the batch that is mixed, rounded down; 0 for none.
       alpha: weight of the label of the upper body.
       kappa: how many times rarer one of the two classes must be to get the whole label.
       rebalanced: False for plain partial mixup, where every label weight is `alpha`.
@@ -50,6 +51,11 @@ class BRL(Supervised):
     def __post_init__(self):
         super().__post_init__()
         layout = self.facts.layout
+        if not 0 <= self.ratio <= 1:
+            raise ConfigError(
+                "it is a share of the batch", where="method.ratio", found=self.ratio,
+                expected="0 to 1",
+            )  # fmt: skip
         if self.ratio and not (layout.upper and layout.lower):
             raise ConfigError(
                 "the skeleton is not divided into upper and lower body",
@@ -80,9 +86,21 @@ class BRL(Supervised):
         return loss, (extra, {"top1": top1})
 
     def draw(self, rng, batch: int):
-        """(R,) positions of the clips to mix, and of a partner for each, any other of the batch."""
+        """(R,) positions of the clips to mix, and of a partner for each, any other of the batch.
+
+        Raises:
+          ConfigError: the batch is too small for a single one.
+        """
         chosen, other = jax.random.split(rng)
         count = int(self.ratio * batch)
+        if self.ratio and not count:
+            raise ConfigError(
+                "no clip of a batch is mixed",
+                where="method.ratio, train.batch",
+                found=f"{self.ratio:g} of {batch} clips",
+                do=f"train.batch of {math.ceil(1 / self.ratio)} or more, "
+                f"method.ratio={math.ceil(1000 / batch) / 1000}, or method.ratio=0.0 for no mixing",
+            )
         own = jax.random.permutation(chosen, batch)[:count]
         ahead = jax.random.randint(other, (count,), 1, max(batch, 2))
         return own, (own + ahead) % batch
