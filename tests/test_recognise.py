@@ -63,3 +63,22 @@ def test_bodies_that_the_tensors_contradict(told):
     assert settings(found, Given(bodies=told), "j.pth")[1].num_bodies == 2
     with pytest.raises(ConfigError, match=r"--bodies[^$]*found: +1[^$]*2, as many as"):
         settings(found, Given(bodies=1), "j.pth")
+
+
+CTRGCN = next(known for known in KNOWN if known.family == "ctrgcn")
+
+
+@pytest.mark.parametrize(
+    "classes, given, dataset, prepare",
+    [
+        (120, Given(), "ntu120/xsub", "trim_copy"),
+        (60, Given(dataset="ntu120/xset"), "ntu120/xset", "trim_copy"),
+        (60, Given(), "ntu60/xsub", "trim"),
+        (120, Given(dataset="ntu60/xview"), "ntu60/xview", "trim"),
+        (120, Given(prepare="trim"), "ntu120/xsub", "trim"),
+    ],
+)
+def test_someone_alone_is_there_twice_in_ntu_120_of_ctrgcn(classes, given, dataset, prepare):
+    """As in `papers`; converted checkpoints of NTU 120 were tested beside a body of zeros."""
+    config, *_ = settings(recognise(tensors(CTRGCN, "ntu25", 2, classes, **SIZES)), given, "a.pt")
+    assert (config.data.dataset, config.data.prepare) == (dataset, prepare)
