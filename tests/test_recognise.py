@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+import tiny
+from skeljax import convert, evaluate
 from skeljax.errors import CheckpointError, ConfigError
 from skeljax.interop.known import KNOWN, recognise
 from skeljax.interop.settings import Given, settings
-from test_convert import FLAVOURS, SIZES, STGCN, TOLD, tensors
+from test_convert import FLAVOURS, SIZES, STGCN, TOLD, save, tensors
 
 
 @pytest.mark.parametrize("stream", ["", "joint", "bone", "joint_motion", "bone_motion"])
@@ -82,3 +84,20 @@ def test_someone_alone_is_there_twice_in_ntu_120_of_ctrgcn(classes, given, datas
     """As in `papers`; converted checkpoints of NTU 120 were tested beside a body of zeros."""
     config, *_ = settings(recognise(tensors(CTRGCN, "ntu25", 2, classes, **SIZES)), given, "a.pt")
     assert (config.data.dataset, config.data.prepare) == (dataset, prepare)
+
+
+@pytest.mark.parametrize("names, message", [("class{}", ""), ("other{}", "number of classes")])
+def test_a_head_with_more_classes_than_the_data(names, message, tmp_path, capsys):
+    """FR-Head's own checkpoints of NTU 60 have the 120 classes of NTU 120."""
+    (tmp_path / "names.txt").write_text("\n".join(names.format(k) for k in range(6)))
+    made = tensors(STGCN, classes=6, width=6, depth=2, grow=(2,), **FLAVOURS["importance"])
+    folder, source = tiny.dataset(tmp_path / "data"), save(tmp_path / "a.pt", made)
+    given = Given(dataset=str(folder), classes=str(tmp_path / "names.txt"), recipe="generic")
+    convert.convert(source, tmp_path / "run", given)
+    if message:
+        with pytest.raises(CheckpointError, match=message):
+            evaluate.main([str(tmp_path / "run")])
+        return
+    evaluate.main([str(tmp_path / "run"), "--out", str(tmp_path / "scores.npz"), "--devices", "1"])
+    assert "18 clips" in capsys.readouterr().out
+    assert np.load(tmp_path / "scores.npz")["scores"].shape == (18, 6)
