@@ -55,8 +55,28 @@ def test_a_lone_person_has_a_body_of_zeros_beside_it(family, layout, bodies):
     """PYSKL pads every clip to two persons, and the zeros count in the mean over them."""
     known = next(known for known in KNOWN if known.family == family)
     found = recognise(tensors(known, layout, **SIZES, **TOLD[family]))
-    assert settings(found, Given(), "j.pth")[1].num_bodies == bodies
-    assert settings(found, Given(bodies=3), "j.pth")[1].num_bodies == 3
+    assert settings(found, Given(layout=layout), "j.pth")[1].num_bodies == bodies
+    assert settings(found, Given(layout=layout, bodies=3), "j.pth")[1].num_bodies == 3
+
+
+@pytest.mark.parametrize("family", ["dgstgcn", "protogcn"])
+def test_twenty_joints_of_a_family_that_never_saw_nw_ucla(family):
+    known = next(known for known in KNOWN if known.family == family)
+    found = recognise(tensors(known, classes=10, **SIZES, **TOLD[family]))
+    with pytest.raises(ConfigError, match="which 20 joints"):
+        settings(found, Given(), "j.pth")
+
+
+@pytest.mark.parametrize("joints, classes", [(25, 60), (20, 10)])
+def test_as_many_joints_as_a_public_data_set_but_others(joints, classes, tmp_path):
+    """They had its class names and its data, and preparations that need its axes."""
+    rows = ", ".join(f'["j{v}", "j{v // 2}"]' for v in range(joints))
+    (tmp_path / "mine.toml").write_text(f'centre = "j0"\njoints = [{rows}]')
+    layout = str(tmp_path / "mine.toml")
+    made = tensors(STGCN, layout, classes=classes, **SIZES, **FLAVOURS["importance"])
+    config, facts, _ = settings(recognise(made), Given(layout=layout), "j.pth")
+    assert (config.data.dataset, config.data.prepare, config.recipe.name) == ("", "unit", "pyskl")
+    assert (facts.classes[:2], facts.num_bodies) == (("0", "1"), 1)
 
 
 @pytest.mark.parametrize("told", [2, 0])

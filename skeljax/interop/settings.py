@@ -36,13 +36,14 @@ PRACTICES = {
         0: ("", "unit", "contrastive", {"frames": 50}),
     },
 }
-# DG-STGCN and ProtoGCN saw skeletons that are not turned upright
-PRACTICES["pyskl_no_spine"] = PRACTICES["pyskl"] | {
+# DG-STGCN and ProtoGCN saw skeletons that are not turned upright, and none of NW-UCLA
+PRACTICES["pyskl_no_spine"] = {n: PRACTICES["pyskl"][n] for n in (17, 18, 21, 0)} | {
     25: ("ntu25_pyskl", "prenorm3d_no_spine", "pyskl", {})
 }
 # Joints of NTU, COCO and OpenPose: the code bases pad a lone person with a body of zeros, and it
 # counts in the mean over persons
 _PAIRS = (25, 17, 18)
+_HAND = 21  # whatever its joints are called, it is fed like PYSKL's demo
 # endings of NTU configs
 _CLEANED = {
     "ctrgcn": "",
@@ -100,19 +101,22 @@ def settings(found: Checkpoint, given: Given, source) -> tuple[ConfigDict, Facts
             expected=f"{found.joints} joints x {found.channels} values",
             do="--layout NAME or FILE.toml with the joints it was trained on",
         )  # fmt: skip
+    theirs = bool(usual) and layout.joints == get_layout(usual).joints
+    if not theirs and found.joints != _HAND:
+        _, prepare, recipe, options = practice[0]
     if given.bodies not in (0, found.bodies or given.bodies):
         raise ConfigError(
             "the number of bodies does not fit the checkpoint", where="--bodies",
             found=given.bodies, expected=f"{found.bodies}, as many as its data norm has",
         )  # fmt: skip
-    bodies = found.bodies or given.bodies or (2 if found.joints in _PAIRS else 1)
-    names = _classes(found, given, source)
+    bodies = found.bodies or given.bodies or (2 if theirs and found.joints in _PAIRS else 1)
+    names = _classes(found, given, source, theirs)
     graph = graph_of(found, layout)
     if found.known.practice == "contrastive" and graph.get("graph") == "direction":
         prepare = prepare.replace("50", "64")  # SkeleMixCLR's code, CrosSCLR's is the other
     config = presets.base()
     config.stream = given.stream or "joint"
-    config.data.dataset = given.dataset or _dataset(found)
+    config.data.dataset = given.dataset or (_dataset(found) if theirs else "")
     if prepare == "trim" and config.data.dataset.startswith("ntu120"):
         prepare = "trim_copy"  # these code bases have someone who is alone in NTU 120 twice
     config.data.prepare = given.prepare or prepare
@@ -159,8 +163,8 @@ def _dataset(found: Checkpoint) -> str:
     return split + _CLEANED[found.known.practice] if split and found.joints == 25 else ""
 
 
-def _classes(found: Checkpoint, given: Given, source) -> tuple[str, ...]:
-    """K names: of the file, of the data set, or numbers."""
+def _classes(found: Checkpoint, given: Given, source, theirs: bool) -> tuple[str, ...]:
+    """K names: of the file, of the data set if the joints are `theirs`, or numbers."""
     if given.classes:
         try:
             text = pathlib.Path(given.classes).expanduser().read_text()
@@ -180,9 +184,9 @@ def _classes(found: Checkpoint, given: Given, source) -> tuple[str, ...]:
             "the checkpoint has no classifier", where=source, expected=found.known.head,
             do="--classes FILE.txt, the names of the classes that you will fine-tune it for",
         )  # fmt: skip
-    if (found.joints, found.classes) == (20, 10):
+    if theirs and (found.joints, found.classes) == (20, 10):
         return nw_ucla.CLASSES
-    if found.joints == 25 and found.classes in (60, 120):
+    if theirs and found.joints == 25 and found.classes in (60, 120):
         return ntu_classes.CLASSES[: found.classes]
     return tuple(map(str, range(found.classes)))
 
