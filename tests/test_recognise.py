@@ -1,13 +1,17 @@
 """What the tensors of a public checkpoint tell, and what is said where they do not."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import tiny
 from skeljax import convert, evaluate
+from skeljax.data.recipes import device_data, render
 from skeljax.errors import CheckpointError, ConfigError
 from skeljax.interop.known import KNOWN, recognise
 from skeljax.interop.settings import Given, settings
+from skeljax.job import build
 from test_convert import FLAVOURS, SIZES, STGCN, TOLD, save, tensors
 
 
@@ -121,3 +125,22 @@ def test_a_head_with_more_classes_than_the_data(names, message, tmp_path, capsys
     evaluate.main([str(tmp_path / "run"), "--out", str(tmp_path / "scores.npz"), "--devices", "1"])
     assert "18 clips" in capsys.readouterr().out
     assert np.load(tmp_path / "scores.npz")["scores"].shape == (18, 6)
+
+
+@pytest.mark.parametrize(
+    "layout, classes, dataset", [("ntu25", 60, "ntu60/xsub_listed"), ("openpose18", 7, "")]
+)
+def test_stgcn_of_its_authors_sees_raw_clips_padded_to_300_frames(layout, classes, dataset):
+    known = next(known for known in KNOWN if known.family == "stgcn_original")
+    sizes = {"width": 4, "depth": 3, "grow": (2,), "last_width": 8, "graph": "distance"}
+    found = recognise(tensors(known, layout, classes=classes, **sizes))
+    config, facts, _ = settings(found, Given(), "st_gcn.pt")
+    assert (config.data.dataset, config.data.prepare) == (dataset, "none")
+    store = tiny.store(2, layout=layout)
+    job = build(config, facts)
+    data, key = device_data(store, job.test_recipe), jax.random.key(0)
+    x = render(job.test_recipe, data, jnp.arange(2), key, job.stream)
+    assert (facts.num_bodies, x.shape[2]) == (2, 300)
+    first = int(store.length[0])
+    np.testing.assert_array_equal(x[0, :, :first].swapaxes(0, 1), store.frames[:first])
+    assert not x[0, :, first:].any()

@@ -117,12 +117,12 @@ def _pyskl(
     )  # fmt: skip
 
 
-def _stgcn(family, prefix, head) -> Known:
+def _stgcn(family, practice, prefix, head) -> Known:
     """The original ST-GCN and what has it inside."""
     sign = prefix + "st_gcn_networks.0.gcn.conv.weight"
     blocks = re.escape(prefix) + r"st_gcn_networks\.(\d+)\.tcn\.0\.weight"
     return Known(
-        family, "contrastive", prefix + head, blocks, prefix + "A", sign, coordinates=sign,
+        family, practice, prefix + head, blocks, prefix + "A", sign, coordinates=sign,
         shared=True, graph=True, own_last=True,
     )  # fmt: skip
 
@@ -159,8 +159,8 @@ KNOWN = (
     _pyskl("aagcn_pyskl", "conv_d.0.weight", sign="backbone.gcn.0.gcn.conv_sa.weight"),
     _pyskl("ctrgcn_pyskl", "convs.0.conv3.weight", blocks="net", unit="gcn1"),
     _pyskl("stgcn", "conv.weight", shared=True, graph=True, arguments=_pyskl_stgcn),
-    _stgcn("stgcn_contrastive", "encoder_q.", "fc.weight"),
-    _stgcn("stgcn_original", "", "fcn.weight"),
+    _stgcn("stgcn_contrastive", "contrastive", "encoder_q.", "fc.weight"),
+    _stgcn("stgcn_original", "stgcn", "", "fcn.weight"),
     _official("stgcn_frhead", "conv_d.0.weight", absent="l1.gcn1.conv_a.0.weight"),
 )  # fmt: skip
 

@@ -36,6 +36,13 @@ PRACTICES = {
         0: ("", "unit", "contrastive", {"frames": 50}),
     },
 }
+# ST-GCN's authors feed coordinates as they are, with zeros up to 300 frames
+_PADDED = {"window": 300, "amplitude": 0.0, "ratio": 0}
+PRACTICES["stgcn"] = {
+    25: ("ntu25", "none", "contrastive", _PADDED),
+    18: ("openpose18", "none", "contrastive", _PADDED),
+    0: ("", "unit", "contrastive", _PADDED),
+}
 # DG-STGCN and ProtoGCN saw skeletons that are not turned upright, and none of NW-UCLA
 PRACTICES["pyskl_no_spine"] = {n: PRACTICES["pyskl"][n] for n in (17, 18, 21, 0)} | {
     25: ("ntu25_pyskl", "prenorm3d_no_spine", "pyskl", {})
@@ -50,6 +57,7 @@ _CLEANED = {
     "pyskl": "_pyskl",
     "pyskl_no_spine": "_pyskl",
     "contrastive": "_listed",
+    "stgcn": "_listed",
 }
 
 
