@@ -9,7 +9,7 @@ import hashlib
 import json
 import pathlib
 
-from skeljax.errors import CheckpointError, run_cli
+from skeljax.errors import CheckpointError, positive, run_cli
 
 _SHOWN = 12  # tensors listed one by one; all are in converted.json
 
@@ -223,7 +223,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--layout", default="", help="name or TOML file of the joints")
     made.add_argument("--classes", default="", help="text file, a class name a line")
     made.add_argument("--stream", default="", help="what it was trained on: joint, bone, ...")
-    made.add_argument("--bodies", type=int, default=0, help="bodies a clip")
+    made.add_argument("--bodies", type=positive, default=0, help="bodies a clip")
     made.add_argument("--recipe", default="", help="how clips become input: ctrgcn_ntu, pyskl, ...")
     made.add_argument("--prepare", default="", help="whole-clip preparation: prenorm3d, unit, ...")
     made.add_argument("--dataset", default="", help="what `evaluate` tests it on")

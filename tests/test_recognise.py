@@ -1,5 +1,7 @@
 """What the tensors of a public checkpoint tell, and what is said where they do not."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -144,3 +146,37 @@ def test_stgcn_of_its_authors_sees_raw_clips_padded_to_300_frames(layout, classe
     first = int(store.length[0])
     np.testing.assert_array_equal(x[0, :, :first].swapaxes(0, 1), store.frames[:first])
     assert not x[0, :, first:].any()
+
+
+@pytest.mark.parametrize(
+    "said, message",
+    [
+        (Given(fields={"model.width": "abc"}), r"does not fit[^$]*model\.width"),
+        (Given(fields={"model.grow": 5}), r"does not fit[^$]*model\.grow"),
+        (Given(fields={"seed.x": 3}), "'seed' has no fields[^$]*seed.x"),
+        (Given(fields={"optim": 3}), "does not fit[^$]*optim"),
+        (Given(prepare="untu"), "did you mean 'unit'[^$]*--prepare"),
+        (Given(fields={"data.prepare": "untu"}), "did you mean 'unit'"),
+    ],
+)
+def test_options_that_do_not_fit(said, message):
+    found = recognise(tensors(STGCN, **SIZES, **FLAVOURS["importance"]))
+    with pytest.raises(ConfigError, match=message):
+        settings(found, said, "a.pt")
+
+
+@pytest.mark.parametrize("content, message", [(b"", "0 names"), (b"\xff", "utf-8")])
+@pytest.mark.parametrize("classes", [5, None])
+def test_class_names_that_are_none(content, message, classes, tmp_path):
+    (tmp_path / "names.txt").write_bytes(content)
+    found = recognise(tensors(STGCN, **SIZES, **FLAVOURS["importance"]))
+    found = dataclasses.replace(found, classes=classes)
+    with pytest.raises(ConfigError, match=rf"names\.txt[^$]*{message}"):
+        settings(found, Given(classes=str(tmp_path / "names.txt")), "a.pt")
+
+
+@pytest.mark.parametrize("bodies", ["-1", "0", "two"])
+def test_bodies_are_counted_from_one(bodies, capsys):
+    with pytest.raises(SystemExit):
+        convert.parser().parse_args(["a.pt", "--to", "run", "--bodies", bodies])
+    assert "--bodies" in capsys.readouterr().err

@@ -9,6 +9,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from skeljax import presets
+from skeljax.data.prepare_clip import PREPARATIONS
 from skeljax.errors import ConfigError, choose
 from skeljax.interop.known import Checkpoint, graph_of
 from skeljax.layouts import get_layout
@@ -136,12 +137,11 @@ def settings(found: Checkpoint, given: Given, source) -> tuple[ConfigDict, Facts
                 f"the tensors do not tell {argument}", where=source,
                 do=f"--set model.{argument}=..., see docs/config.md, {found.known.family}",
             )  # fmt: skip
-    model = {k[6:]: v for k, v in given.fields.items() if k.startswith("model.")}
-    model = found.arguments | graph | model
-    presets.use_model(config, found.known.family, **model)
+    presets.use_model(config, found.known.family, **found.arguments | graph)
     presets.use_method(config, "supervised")
     for field, value in given.fields.items():
         _set(config, field, value)
+    choose("preparation", config.data.prepare, PREPARATIONS, where="--prepare")
     facts = Facts(
         classes=names,
         class_counts=np.zeros(len(names), np.int64),
@@ -175,16 +175,16 @@ def _classes(found: Checkpoint, given: Given, source, theirs: bool) -> tuple[str
     """K names: of the file, of the data set if the joints are `theirs`, or numbers."""
     if given.classes:
         try:
-            text = pathlib.Path(given.classes).expanduser().read_text()
-        except OSError as error:
+            text = pathlib.Path(given.classes).expanduser().read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
-                "cannot read the class names", where=given.classes, found=error.strerror
+                "cannot read the class names", where=given.classes, found=error
             ) from None
         names = tuple(line.strip() for line in text.splitlines() if line.strip())
-        if found.classes not in (None, len(names)):
+        if not names or found.classes not in (None, len(names)):
             raise ConfigError(
                 "the class names do not fit the checkpoint", where=given.classes,
-                found=f"{len(names)} names", expected=f"{found.classes}, one a line",
+                found=f"{len(names)} names", expected=f"{found.classes or 'some'}, one a line",
             )  # fmt: skip
         return names
     if found.classes is None:
@@ -204,6 +204,8 @@ def _set(config, field: str, value) -> None:
     node = config
     for part in path:
         node = node[choose("field", part, node, where="--set")]
+        if not isinstance(node, ConfigDict):
+            raise ConfigError(f"{part!r} has no fields of its own", where=f"--set {field}")
     choose("field", name, node, where=f"--set {field}")
     try:
         node[name] = value
