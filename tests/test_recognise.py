@@ -180,3 +180,11 @@ def test_bodies_are_counted_from_one(bodies, capsys):
     with pytest.raises(SystemExit):
         convert.parser().parse_args(["a.pt", "--to", "run", "--bodies", bodies])
     assert "--bodies" in capsys.readouterr().err
+
+
+def test_msg3d_of_two_coordinates_and_other_windows():
+    """It was taken to have three, and other windows than 3 and 5 had no names."""
+    known = next(known for known in KNOWN if known.family == "msg3d")
+    told = TOLD["msg3d"] | {"windows": (3, 7, 9)}
+    found = recognise(tensors(known, "hand21", **SIZES, **told))
+    assert (found.channels, found.arguments["windows"]) == (2, (3, 7, 9))

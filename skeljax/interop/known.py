@@ -137,7 +137,8 @@ KNOWN = (
     Known(
         "msg3d", "pyskl", "cls_head.fc_cls.weight",
         r"backbone\.gcn3d(\d+)\.gcn3d\.0\.out_bn\.weight", "backbone.sgcn1.0.A",
-        "backbone.sgcn1.0.mlp.layers.0.weight", arguments=_msg3d,
+        "backbone.sgcn1.0.mlp.layers.0.weight",
+        coordinates="backbone.sgcn1.0.mlp.layers.0.weight", arguments=_msg3d,
     ),
     _official("tcagcn", "convs.0.conv1.weight", sign="l1.gcn1.convs.0.conv_rf.g.weight"),
     _official("aagcn", "conv_d.0.weight", sign="l1.gcn1.conv_sa.weight"),
@@ -224,7 +225,7 @@ def recognise(tensors: State, *, family: str = "", stream: str = "", where=None)
     V = state[known.joints].shape[-1]
     arguments = _stages(known, state) | known.arguments(state)
     C = state[known.coordinates].shape[1] if known.coordinates else 3
-    if arguments.get("order") == "post":  # it sees the coordinates once for every subset
+    if arguments.get("order") == "post" or "scales" in arguments:  # once for every subset
         C //= len(state[known.joints])
     norm = next((name for name in state if name.endswith("data_bn.weight")), "data_bn.weight")
     normed = len(state[known.normed]) if known.normed else C

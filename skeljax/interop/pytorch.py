@@ -83,7 +83,7 @@ FAMILIES: dict[str, Callable[..., tuple[str, ...] | None]] = {
     "ctrgcn_lst": ctrgcn.lst,
 }
 # families whose names also depend on a size of the model -> how it is read off the variables
-_SIZES = {"hdgcn": hdgcn.levels, "infogcn": infogcn.heads}
+_SIZES = {"hdgcn": hdgcn.levels, "infogcn": infogcn.heads, "msg3d": msg3d.windows}
 
 _LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
 # the same tensor under another name: data parallel training, mmaction2 1.x, LST's text encoders
