@@ -12,8 +12,10 @@ from skeljax import convert, evaluate
 from skeljax.data.recipes import device_data, render
 from skeljax.errors import CheckpointError, ConfigError
 from skeljax.interop.known import KNOWN, recognise
+from skeljax.interop.pytorch import read_pt
 from skeljax.interop.settings import Given, settings
 from skeljax.job import build
+from skeljax.models.stgcn import GraphConv
 from test_convert import FLAVOURS, SIZES, STGCN, TOLD, save, tensors
 
 
@@ -188,3 +190,24 @@ def test_msg3d_of_two_coordinates_and_other_windows():
     told = TOLD["msg3d"] | {"windows": (3, 7, 9)}
     found = recognise(tensors(known, "hand21", **SIZES, **told))
     assert (found.channels, found.arguments["windows"]) == (2, (3, 7, 9))
+
+
+@pytest.mark.parametrize("order", ["pre", "post"])
+def test_stgcn_of_many_subsets_and_another_kernel(order, tmp_path):
+    """PYSKL's graph of eight free subsets had no place in our network."""
+    told = {"topology": "free", "subsets": 8, "order": order, "kernel_size": 5}
+    made = tensors(STGCN, classes=3, **SIZES, **told)
+    assert made["backbone.gcn.1.gcn.A"].shape == (8, 20, 20)
+    convert.convert(save(tmp_path / "a.pth", made), tmp_path / "run", Given())
+    convert.export(tmp_path / "run", tmp_path / "b.pth")
+    back = read_pt(tmp_path / "b.pth")
+    assert back.keys() == made.keys()
+    assert all(np.array_equal(back[name], made[name]) for name in made)
+
+
+def test_many_subsets_begin_with_numbers_of_their_own():
+    unit = GraphConv(6, lambda: np.zeros((3, 20, 20)), "free", "pre", "torch", subsets=8)
+    made = jax.jit(unit.init)(jax.random.key(0), jnp.zeros((3, 1, 4, 20)))
+    graph = made["params"]["adjacency"]
+    assert graph.shape == (8, 20, 20)
+    assert abs(graph.mean() - 0.04) < 0.002 and abs(graph.std() - 0.02) < 0.002

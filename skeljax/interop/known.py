@@ -69,6 +69,8 @@ def _pyskl_stgcn(state: State) -> dict:
         "residual": unit + "down.0.weight" in state,
         "multi_scale": "backbone.gcn.0.tcn.branches.0.0.weight" in state,
     }
+    if not found["multi_scale"]:
+        found["kernel_size"] = state["backbone.gcn.0.tcn.conv.weight"].shape[2]
     if unit + "PA" in state:  # a factor stays near 1 where there is an edge, a term near 0
         factor = np.abs(state[unit + "PA"])[graph != 0].mean() > 0.3
         found["topology"] = "importance" if factor else "offset"
@@ -124,6 +126,9 @@ def _stgcn(family, practice, prefix, head) -> Known:
     return Known(
         family, practice, prefix + head, blocks, prefix + "A", sign, coordinates=sign,
         shared=True, graph=True, own_last=True,
+        arguments=lambda state: {
+            "kernel_size": state[prefix + "st_gcn_networks.0.tcn.2.weight"].shape[2]
+        },
     )  # fmt: skip
 
 
@@ -321,7 +326,7 @@ def graph_of(found: Checkpoint, layout: Layout) -> dict:
         return {}
     there = found.state[found.known.joints]
     if found.arguments.get("topology") == "free":
-        return {"graph": "direction"}
+        return {"graph": "direction", "subsets": len(there) if len(there) != 3 else 0}
     for name, make in GRAPHS.items():
         ours = make(layout)
         if ours.shape == there.shape and np.allclose(ours, there, atol=1e-5):
