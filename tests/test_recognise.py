@@ -211,3 +211,14 @@ def test_many_subsets_begin_with_numbers_of_their_own():
     graph = made["params"]["adjacency"]
     assert graph.shape == (8, 20, 20)
     assert abs(graph.mean() - 0.04) < 0.002 and abs(graph.std() - 0.02) < 0.002
+
+
+@pytest.mark.parametrize("family", ["dgstgcn", "protogcn"])
+def test_gates_of_every_subset_are_used_if_they_were_trained(family):
+    known = next(known for known in KNOWN if known.family == family)
+    made = tensors(known, **SIZES, **TOLD[family])
+    assert recognise(made).arguments["subset_wise"] is True
+    for name, value in made.items():
+        if name.endswith((".alpha", ".beta")):
+            made[name] = value * (np.arange(len(value)) == 0)
+    assert recognise(made).arguments["subset_wise"] is False

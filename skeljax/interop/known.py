@@ -94,7 +94,12 @@ def _dgstgcn(state: State) -> dict:
     unit = "backbone.gcn.0.gcn."
     subsets = len(state[unit + "A"])
     opened = len(state[unit + "pre.0.weight"])
-    return {"subsets": subsets, "ratio": opened / subsets / state[unit + "bn.weight"].size}
+    gates = [value for name, value in state.items() if re.search(r"gcn\.(alpha|beta)$", name)]
+    return {
+        "subsets": subsets,
+        "ratio": opened / subsets / state[unit + "bn.weight"].size,
+        "subset_wise": any(np.any(gate[1:]) for gate in gates),  # else only the first is trained
+    }
 
 
 def _official(family, coordinates, *, sign="", **more) -> Known:
