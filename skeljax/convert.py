@@ -45,6 +45,11 @@ def convert(source, run, given) -> list[str]:
     run = pathlib.Path(run)
     if (run / "run.json").exists():
         raise CheckpointError("the folder holds a run", where=run, do="choose another --to")
+    if any(path.name.isdigit() for path in (run / "checkpoints").glob("*")):  # it would be kept
+        raise CheckpointError(
+            "the folder holds a checkpoint without a run", where=run / "checkpoints",
+            do="delete it, or choose another --to",
+        )  # fmt: skip
     found = recognise(read_pt(source), family=given.family, stream=given.stream, where=source)
     config, facts, assumed = settings(found, given, source)
     method = build(config, facts).method
@@ -131,7 +136,7 @@ def export(run, target, family: str = "", checkpoint: str = "last") -> list[str]
         state = graphs.constants(net, family) | state
     others = {*variables["params"], *variables["extra"]} - {"backbone", "head", "batch_stats"}
     if others:
-        lines += ["left out, they have no public name: " + ", ".join(sorted(others))]
+        lines += ["left out, only backbone and classifier go back: " + ", ".join(sorted(others))]
     write_pt(target, state)
     return [*lines, f"in {target}"]
 

@@ -212,6 +212,12 @@ def test_read_pt(tmp_path, wrapper):
     assert all(np.array_equal(read[key], state[key]) for key in state)
 
 
+def test_read_pt_of_parameters(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save({"fc.weight": torch.nn.Parameter(torch.ones(2, 3))}, tmp_path / "a.pt")
+    np.testing.assert_array_equal(read_pt(tmp_path / "a.pt")["fc.weight"], np.ones((2, 3)))
+
+
 class Trap:
     """Runs code when it is unpickled."""
 

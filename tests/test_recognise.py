@@ -222,3 +222,11 @@ def test_gates_of_every_subset_are_used_if_they_were_trained(family):
         if name.endswith((".alpha", ".beta")):
             made[name] = value * (np.arange(len(value)) == 0)
     assert recognise(made).arguments["subset_wise"] is False
+
+
+def test_weights_of_a_conversion_that_was_cut_off_are_not_kept(tmp_path):
+    """Its checkpoint was taken for the new one's, which was never written."""
+    source = save(tmp_path / "a.pth", tensors(STGCN, **SIZES, **FLAVOURS["importance"]))
+    (tmp_path / "run" / "checkpoints" / "0").mkdir(parents=True)
+    with pytest.raises(CheckpointError, match=r"without a run[^$]*delete"):
+        convert.convert(source, tmp_path / "run", Given())

@@ -266,6 +266,7 @@ def _named(path) -> set[tuple[str, str]]:
 
 
 def _array(tensor) -> np.ndarray:
+    tensor = tensor.detach()  # parameters too
     return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
 
 
