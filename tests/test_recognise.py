@@ -230,3 +230,13 @@ def test_weights_of_a_conversion_that_was_cut_off_are_not_kept(tmp_path):
     (tmp_path / "run" / "checkpoints" / "0").mkdir(parents=True)
     with pytest.raises(CheckpointError, match=r"without a run[^$]*delete"):
         convert.convert(source, tmp_path / "run", Given())
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_2s_agcn_is_aagcn_without_attention(attention):
+    """As mmaction2 has it: `gcn_attention=False`."""
+    known = next(known for known in KNOWN if known.family == "aagcn_pyskl")
+    made = tensors(known, **SIZES, attention=attention)
+    assert any("conv_sa" in name for name in made) == attention
+    found = recognise(made)
+    assert found.known is known and found.arguments["attention"] is attention

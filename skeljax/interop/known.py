@@ -167,7 +167,10 @@ KNOWN = (
         "protogcn", "pre.0.weight", sign=_PROTOTYPES, practice="pyskl_no_spine", shared=True,
         arguments=lambda state: _dgstgcn(state) | {"prototypes": len(state[_PROTOTYPES])},
     ),
-    _pyskl("aagcn_pyskl", "conv_d.0.weight", sign="backbone.gcn.0.gcn.conv_sa.weight"),
+    _pyskl(
+        "aagcn_pyskl", "conv_d.0.weight", sign="backbone.gcn.0.gcn.conv_a.0.weight",
+        arguments=lambda state: {"attention": "backbone.gcn.0.gcn.conv_sa.weight" in state},
+    ),
     _pyskl("ctrgcn_pyskl", "convs.0.conv3.weight", blocks="net", unit="gcn1"),
     _pyskl("stgcn", "conv.weight", shared=True, graph=True, arguments=_pyskl_stgcn),
     _stgcn("stgcn_contrastive", "contrastive", "encoder_q.", "fc.weight"),
