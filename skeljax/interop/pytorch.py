@@ -254,12 +254,12 @@ def _named(path) -> set[tuple[str, str]]:
     """(module, name) of all that a file would import; nothing of it runs."""
     with contextlib.ExitStack() as opened:
         file, pickles = opened.enter_context(open(path, "rb")), 4  # the last one is the content
-        if zipfile.is_zipfile(file):
+        zipped = file.read(4) == b"PK\3\4"
+        file.seek(0)
+        if zipped:
             parts = opened.enter_context(zipfile.ZipFile(file))
             inner = next(name for name in parts.namelist() if name.endswith("data.pkl"))
             file, pickles = opened.enter_context(parts.open(inner)), 1
-        else:
-            file.seek(0)
         operations = (part for _ in range(pickles) for part in pickletools.genops(file))
         named = (arg.split(" ", 1) for code, arg, _ in operations if code.name == "GLOBAL")
         return {(module.replace("__builtin__", "builtins"), name) for module, name in named}
