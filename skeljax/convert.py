@@ -9,7 +9,7 @@ import hashlib
 import json
 import pathlib
 
-from skeljax.errors import CheckpointError, run_cli
+from skeljax.errors import CheckpointError, positive, run_cli
 
 _SHOWN = 12  # tensors listed one by one; all are in converted.json
 
@@ -45,6 +45,11 @@ def convert(source, run, given) -> list[str]:
     run = pathlib.Path(run)
     if (run / "run.json").exists():
         raise CheckpointError("the folder holds a run", where=run, do="choose another --to")
+    if any(path.name.isdigit() for path in (run / "checkpoints").glob("*")):  # it would be kept
+        raise CheckpointError(
+            "the folder holds a checkpoint without a run", where=run / "checkpoints",
+            do="delete it, or choose another --to",
+        )  # fmt: skip
     found = recognise(read_pt(source), family=given.family, stream=given.stream, where=source)
     config, facts, assumed = settings(found, given, source)
     method = build(config, facts).method
@@ -131,7 +136,7 @@ def export(run, target, family: str = "", checkpoint: str = "last") -> list[str]
         state = graphs.constants(net, family) | state
     others = {*variables["params"], *variables["extra"]} - {"backbone", "head", "batch_stats"}
     if others:
-        lines += ["left out, they have no public name: " + ", ".join(sorted(others))]
+        lines += ["left out, only backbone and classifier go back: " + ", ".join(sorted(others))]
     write_pt(target, state)
     return [*lines, f"in {target}"]
 
@@ -223,7 +228,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--layout", default="", help="name or TOML file of the joints")
     made.add_argument("--classes", default="", help="text file, a class name a line")
     made.add_argument("--stream", default="", help="what it was trained on: joint, bone, ...")
-    made.add_argument("--bodies", type=int, default=0, help="bodies a clip")
+    made.add_argument("--bodies", type=positive, default=0, help="bodies a clip")
     made.add_argument("--recipe", default="", help="how clips become input: ctrgcn_ntu, pyskl, ...")
     made.add_argument("--prepare", default="", help="whole-clip preparation: prenorm3d, unit, ...")
     made.add_argument("--dataset", default="", help="what `evaluate` tests it on")

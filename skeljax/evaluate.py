@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import pathlib
 
 import jax
@@ -274,7 +275,9 @@ def evaluate_run(options) -> Scores:
     mesh = make_mesh(options.devices)
     store = load_split(config, options.split or config.data.test)
     check_layout(facts, store)
-    if len(store.classes) != len(facts.classes):
+    if facts.classes[: len(store.classes)] == store.classes:
+        store = dataclasses.replace(store, classes=facts.classes)  # the data lacks the others
+    elif len(store.classes) != len(facts.classes):
         raise CheckpointError(
             "the checkpoint is for another number of classes than the data",
             where=folder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import pathlib
 import sys
@@ -14,7 +15,7 @@ from skeljax import rundir
 from skeljax.checkpoint import Checkpoints
 from skeljax.data import single
 from skeljax.data.store import Store
-from skeljax.errors import ConfigError, SkeljaxError, run_cli
+from skeljax.errors import ConfigError, DataError, SkeljaxError, run_cli
 from skeljax.evaluate import Evaluator, find_checkpoint
 from skeljax.job import build
 from skeljax.metrics import softmax
@@ -62,25 +63,26 @@ def look(run, paths, *, checkpoint: str = "last", cleaning: str = "", devices: s
     saved = Checkpoints(folder, read_only=True)
     config, facts = rundir.config_and_facts(saved.about(step))
     cleaning = cleaning or single.cleaning_of(config.data.dataset)
-    clips, faults = [], []
-    for number, path in enumerate(paths):
-        try:
-            clip = single.read(path, facts.layout, cleaning)
-        except SkeljaxError as error:
-            faults.append(error)
-        else:
-            clips.append(clip.replace(name=f"{number} {clip.name}"))
-            faults.append(None)
-    if not clips:
-        return Found(facts.classes, faults, None, None)
-    packed = Store.from_clips(
-        clips,
+    pack = functools.partial(
+        Store.from_clips,
         layout=facts.layout,
         classes=facts.classes,
         prepare=config.data.prepare,
         dtype=np.dtype(config.data.storage),
     )
-    store, mesh = packed.with_bodies(facts.num_bodies), make_mesh(devices)
+    clips, faults = [], []
+    for number, path in enumerate(paths):
+        try:
+            clip = single.read(path, facts.layout, cleaning)
+            pack([clip.replace(name=str(path))])  # what the preparation refuses is one file's fault
+        except SkeljaxError as error:
+            faults.append(_of_file(error, path))
+        else:
+            clips.append(clip.replace(name=f"{number} {clip.name}"))
+            faults.append(None)
+    if not clips:
+        return Found(facts.classes, faults, None, None)
+    store, mesh = pack(clips).with_bodies(facts.num_bodies), make_mesh(devices)
     judge = Evaluator(
         build(config, facts),
         store,
@@ -98,6 +100,16 @@ def look(run, paths, *, checkpoint: str = "last", cleaning: str = "", devices: s
     if judge.clips > 1:
         logits = np.log(np.maximum(logits, np.finfo(np.float32).tiny))
     return Found(facts.classes, faults, store, logits)
+
+
+def _of_file(error: SkeljaxError, path) -> SkeljaxError:
+    """The same fault with the file's name."""
+    if str(pathlib.Path(path).expanduser()) in str(error):
+        return error
+    where = path if error.where is None else f"{path}, {error.where}"
+    return DataError(
+        error.what, where=where, found=error.found, expected=error.expected, do=error.do
+    )
 
 
 def top(classes, probabilities) -> list[dict]:

@@ -132,8 +132,10 @@ def npz() -> bytes:
 
 @pytest.mark.parametrize("count", [150, pytest.param(MANY, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
-    "kind", ["zip", "stored zip", "npz", "npy", "pkl", "landmarks", "people", "coco", "csv"]
-)
+    "kind",
+    ["zip", "stored zip", "npz", "npy", "pkl", "landmarks", "people", "coco", "csv", "array",
+     "arrays", "deflated"],
+)  # fmt: skip
 def test_containers(kind, count, tmp_path):
     names = {"train": ["S001C001P001R001A001"], "test": ["S001C001P003R001A001"]}
 
@@ -164,6 +166,9 @@ def test_containers(kind, count, tmp_path):
     for part in ("train", "val"):
         (tmp_path / f"{part}_label.pkl").write_bytes(label)
         (tmp_path / f"{part}_data.npy").write_bytes(data.getvalue())
+    mine = {"array": io.BytesIO(), "arrays": io.BytesIO(), "deflated": io.BytesIO()}
+    for form, save in zip(mine, (np.save, np.savez, np.savez_compressed)):
+        save(mine[form], np.ones((2, 17, 3), np.float32))
     joint, flat = {"x": 0.25, "y": 0.5, "visibility": 1}, [0.5] * 51
     one = {"frame_dir": "a", "label": 1, "total_frames": 2, "keypoint": [[[[0.5] * 3] * 25] * 2]}
     read, text, name = {
@@ -179,6 +184,9 @@ def test_containers(kind, count, tmp_path):
             "a.json",
         ),
         "coco": (read_own, json.dumps([{"image_id": 1, "keypoints": flat}] * 2).encode(), "a.json"),
+        "array": (read_own, mine["array"].getvalue(), "a.npy"),
+        "arrays": (read_own, mine["arrays"].getvalue(), "a.npz"),
+        "deflated": (read_own, mine["deflated"].getvalue(), "a.npz"),
         "csv": (read_own, ("x," * 50 + "y\n" + ",".join(map(str, flat))).encode(), "a.csv"),
     }[kind]
     path, rng = tmp_path / name, random.Random(f"{kind} {count}")

@@ -212,6 +212,12 @@ def test_read_pt(tmp_path, wrapper):
     assert all(np.array_equal(read[key], state[key]) for key in state)
 
 
+def test_read_pt_of_parameters(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save({"fc.weight": torch.nn.Parameter(torch.ones(2, 3))}, tmp_path / "a.pt")
+    np.testing.assert_array_equal(read_pt(tmp_path / "a.pt")["fc.weight"], np.ones((2, 3)))
+
+
 class Trap:
     """Runs code when it is unpickled."""
 
@@ -221,11 +227,33 @@ class Trap:
         return (setattr, (Trap, "fired", True))
 
 
-def test_read_pt_runs_no_code(tmp_path):
+@pytest.mark.parametrize("zipped", [True, False])
+def test_read_pt_runs_no_code(tmp_path, zipped):
     torch = pytest.importorskip("torch")
-    torch.save({"weight": Trap()}, tmp_path / "a.pt")
+    torch.save({"weight": Trap()}, tmp_path / "a.pt", _use_new_zipfile_serialization=zipped)
     with pytest.raises(CheckpointError, match=r"a\.pt"):
         read_pt(tmp_path / "a.pt")
+    assert not Trap.fired
+
+
+class History:
+    """As mmengine's HistoryBuffer: a class of the code base, with arrays."""
+
+    def __init__(self):
+        self.log, self.methods = np.arange(3.0), {"mean": max}
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_read_pt_of_mmcv_with_its_records(tmp_path, zipped):
+    """The records of a training are no weights and were a reason to refuse the file."""
+    torch = pytest.importorskip("torch")
+    score = {"best_score": np.float64(0.9), "last_ckpt": None}
+    meta = {"epoch": 9, "hook_msgs": score, "seed": np.int64(3), "trap": Trap()}
+    hub = {"log_scalars": {"train/loss": History()}, "best": np.float32(1)}
+    content = {"meta": meta, "state_dict": {"fc.weight": torch.ones(2, 3)}, "message_hub": hub}
+    torch.save(content, tmp_path / "a.pth", _use_new_zipfile_serialization=zipped)
+    read = read_pt(tmp_path / "a.pth")
+    assert read.keys() == {"fc.weight"} and (read["fc.weight"] == 1).all()
     assert not Trap.fired
 
 

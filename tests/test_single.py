@@ -93,6 +93,7 @@ BAD = {
     "nothing": ("a.csv", text(""), "no frames"),
     "NaN": ("a.csv", text(",".join(["nan"] * 60)), "NaN"),
     "a clip of NTU": ("a.skeleton", text(skeleton(1)), "joints[^$]*25[^$]*20"),
+    "a folder like a clip": ("a.skeleton", lambda path: path.mkdir(), "no frames"),
     "a cut clip": ("a.skeleton", text(skeleton(1)[:99]), r"cut off|not the \.skeleton format"),
 }
 
@@ -103,3 +104,13 @@ def test_a_bad_file_is_named(name, make, message, tmp_path):
     with pytest.raises((DataError, ConfigError), match=message) as caught:
         single.read(tmp_path / name, UCLA)
     assert name in str(caught.value)
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "a.skeleton").write_text(skeleton(1))
+    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    with pytest.raises(DataError, match=r"cannot read[^$]*a\.skeleton[^$]*Permission"):
+        single.read(tmp_path / "a.skeleton", get_layout("ntu25"))

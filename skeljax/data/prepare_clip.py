@@ -172,6 +172,8 @@ def normalise_3d(
     kept = [np.flatnonzero(~np.isclose(body, 0).all(axis=(1, 2))) for body in x]
     if len(x) == 2 and len(kept[0]) < len(kept[1]):
         x, kept = x[::-1], kept[::-1]
+    if not len(kept[0]):  # as good as zeros, all of it
+        return x.astype(np.float32), np.zeros(3, np.float32)
     x = x[:, kept[0]]
     origin = x[0, 0, centre].copy()
     there = (x != 0).any(axis=-1, keepdims=True)

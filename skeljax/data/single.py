@@ -10,6 +10,7 @@ others          .npy, .npz, .csv, or a folder of .json: readers/own.py
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 
 from skeljax.data.clean import CLEANINGS
@@ -33,13 +34,16 @@ def read(path, layout: Layout, cleaning: str = "ctrgcn") -> Clip:
       ConfigError: a suffix that no reader knows.
     """
     path = pathlib.Path(path).expanduser()
-    if not path.exists():
+    if not os.path.exists(path):  # pathlib's raises where a folder above may not be read
         raise DataError("there is no such file", where=path)
-    if not path.is_dir():
-        choose("kind of file", path.suffix, (".skeleton", *own.SUFFIXES), where=path)
-    if path.suffix == ".skeleton":
+    if path.is_dir():
+        values = own.read(path, layout)
+    elif choose("kind of file", path.suffix, (".skeleton", *own.SUFFIXES), path) == ".skeleton":
         clean = CLEANINGS[choose("cleaning", cleaning, CLEANINGS)]
-        values = clean(ntu.parse(path.read_bytes(), str(path))).keypoints
+        try:
+            values = clean(ntu.parse(path.read_bytes(), str(path))).keypoints
+        except OSError as error:
+            raise DataError("cannot read the file", where=path, found=error.strerror) from None
     elif path.suffix == ".json":
         values = _json(path, layout)
     else:

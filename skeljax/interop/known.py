@@ -69,6 +69,8 @@ def _pyskl_stgcn(state: State) -> dict:
         "residual": unit + "down.0.weight" in state,
         "multi_scale": "backbone.gcn.0.tcn.branches.0.0.weight" in state,
     }
+    if not found["multi_scale"]:
+        found["kernel_size"] = state["backbone.gcn.0.tcn.conv.weight"].shape[2]
     if unit + "PA" in state:  # a factor stays near 1 where there is an edge, a term near 0
         factor = np.abs(state[unit + "PA"])[graph != 0].mean() > 0.3
         found["topology"] = "importance" if factor else "offset"
@@ -92,7 +94,12 @@ def _dgstgcn(state: State) -> dict:
     unit = "backbone.gcn.0.gcn."
     subsets = len(state[unit + "A"])
     opened = len(state[unit + "pre.0.weight"])
-    return {"subsets": subsets, "ratio": opened / subsets / state[unit + "bn.weight"].size}
+    gates = [value for name, value in state.items() if re.search(r"gcn\.(alpha|beta)$", name)]
+    return {
+        "subsets": subsets,
+        "ratio": opened / subsets / state[unit + "bn.weight"].size,
+        "subset_wise": any(np.any(gate[1:]) for gate in gates),  # else only the first is trained
+    }
 
 
 def _official(family, coordinates, *, sign="", **more) -> Known:
@@ -117,13 +124,16 @@ def _pyskl(
     )  # fmt: skip
 
 
-def _stgcn(family, prefix, head) -> Known:
+def _stgcn(family, practice, prefix, head) -> Known:
     """The original ST-GCN and what has it inside."""
     sign = prefix + "st_gcn_networks.0.gcn.conv.weight"
     blocks = re.escape(prefix) + r"st_gcn_networks\.(\d+)\.tcn\.0\.weight"
     return Known(
-        family, "contrastive", prefix + head, blocks, prefix + "A", sign, coordinates=sign,
+        family, practice, prefix + head, blocks, prefix + "A", sign, coordinates=sign,
         shared=True, graph=True, own_last=True,
+        arguments=lambda state: {
+            "kernel_size": state[prefix + "st_gcn_networks.0.tcn.2.weight"].shape[2]
+        },
     )  # fmt: skip
 
 
@@ -137,7 +147,8 @@ KNOWN = (
     Known(
         "msg3d", "pyskl", "cls_head.fc_cls.weight",
         r"backbone\.gcn3d(\d+)\.gcn3d\.0\.out_bn\.weight", "backbone.sgcn1.0.A",
-        "backbone.sgcn1.0.mlp.layers.0.weight", arguments=_msg3d,
+        "backbone.sgcn1.0.mlp.layers.0.weight",
+        coordinates="backbone.sgcn1.0.mlp.layers.0.weight", arguments=_msg3d,
     ),
     _official("tcagcn", "convs.0.conv1.weight", sign="l1.gcn1.convs.0.conv_rf.g.weight"),
     _official("aagcn", "conv_d.0.weight", sign="l1.gcn1.conv_sa.weight"),
@@ -156,11 +167,14 @@ KNOWN = (
         "protogcn", "pre.0.weight", sign=_PROTOTYPES, practice="pyskl_no_spine", shared=True,
         arguments=lambda state: _dgstgcn(state) | {"prototypes": len(state[_PROTOTYPES])},
     ),
-    _pyskl("aagcn_pyskl", "conv_d.0.weight", sign="backbone.gcn.0.gcn.conv_sa.weight"),
+    _pyskl(
+        "aagcn_pyskl", "conv_d.0.weight", sign="backbone.gcn.0.gcn.conv_a.0.weight",
+        arguments=lambda state: {"attention": "backbone.gcn.0.gcn.conv_sa.weight" in state},
+    ),
     _pyskl("ctrgcn_pyskl", "convs.0.conv3.weight", blocks="net", unit="gcn1"),
     _pyskl("stgcn", "conv.weight", shared=True, graph=True, arguments=_pyskl_stgcn),
-    _stgcn("stgcn_contrastive", "encoder_q.", "fc.weight"),
-    _stgcn("stgcn_original", "", "fcn.weight"),
+    _stgcn("stgcn_contrastive", "contrastive", "encoder_q.", "fc.weight"),
+    _stgcn("stgcn_original", "stgcn", "", "fcn.weight"),
     _official("stgcn_frhead", "conv_d.0.weight", absent="l1.gcn1.conv_a.0.weight"),
 )  # fmt: skip
 
@@ -224,7 +238,7 @@ def recognise(tensors: State, *, family: str = "", stream: str = "", where=None)
     V = state[known.joints].shape[-1]
     arguments = _stages(known, state) | known.arguments(state)
     C = state[known.coordinates].shape[1] if known.coordinates else 3
-    if arguments.get("order") == "post":  # it sees the coordinates once for every subset
+    if arguments.get("order") == "post" or "scales" in arguments:  # once for every subset
         C //= len(state[known.joints])
     norm = next((name for name in state if name.endswith("data_bn.weight")), "data_bn.weight")
     normed = len(state[known.normed]) if known.normed else C
@@ -320,7 +334,7 @@ def graph_of(found: Checkpoint, layout: Layout) -> dict:
         return {}
     there = found.state[found.known.joints]
     if found.arguments.get("topology") == "free":
-        return {"graph": "direction"}
+        return {"graph": "direction", "subsets": len(there) if len(there) != 3 else 0}
     for name, make in GRAPHS.items():
         ours = make(layout)
         if ours.shape == there.shape and np.allclose(ours, there, atol=1e-5):

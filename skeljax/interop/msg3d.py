@@ -20,8 +20,14 @@ _WINDOW = {"out": ("out_conv:conv3d",), "bn": ("out_bn",)}
 _WINDOW |= {f"gcn/{ours}": (f"gcn3d.1.{theirs}",) for ours, (theirs,) in _GCN.items()}
 
 
-def pyskl(path: str, windows: tuple[int, ...] = (3, 5)) -> names.Names:
-    """Tensors or modules of PYSKL's and BRL's code for one of our paths; `windows` of the model."""
+def windows(flat) -> list[int]:
+    """The windows of a model, by its variables {path: leaf}; the code bases count them upwards."""
+    found = (re.fullmatch(r"window(\d+)", part) for path in flat for part in path)
+    return sorted({int(match[1]) for match in found if match})
+
+
+def pyskl(windows: list[int], path: str) -> names.Names:
+    """Tensors or modules of PYSKL's and BRL's code for one of our paths."""
     unit = re.fullmatch(r"backbone/stage(\d+)/(gcn|tcn|window)(\d*)/(.*)", path)
     if not unit:
         return names.PYSKL.get(path)

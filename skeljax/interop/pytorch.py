@@ -30,10 +30,13 @@ A state dict is any ``{name: array}``, such as a parity case's
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import pathlib
+import pickletools
 import re
+import zipfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -80,7 +83,7 @@ FAMILIES: dict[str, Callable[..., tuple[str, ...] | None]] = {
     "ctrgcn_lst": ctrgcn.lst,
 }
 # families whose names also depend on a size of the model -> how it is read off the variables
-_SIZES = {"hdgcn": hdgcn.levels, "infogcn": infogcn.heads}
+_SIZES = {"hdgcn": hdgcn.levels, "infogcn": infogcn.heads, "msg3d": msg3d.windows}
 
 _LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
 # the same tensor under another name: data parallel training, mmaction2 1.x, LST's text encoders
@@ -201,7 +204,8 @@ def state_dict(variables: Mapping[str, Any], family: str) -> dict[str, np.ndarra
 def read_pt(path) -> dict[str, np.ndarray]:
     """Tensors of a ``.pt``/``.pth`` file by name; unwraps mmcv's and other common wrappers.
 
-    Only weights are read: a file that wants to run code when loaded is refused.
+    Only weights are read: for classes and functions that the file names, such as those of a
+    training's records, stand some that do nothing.
 
     Raises:
       CheckpointError: no PyTorch here, no such file, or not a file of weights.
@@ -209,7 +213,9 @@ def read_pt(path) -> dict[str, np.ndarray]:
     path = pathlib.Path(path)
     torch = _torch(path, "reading")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        inert = [type(name, (_Inert,), {"__module__": module}) for module, name in _named(path)]
+        with torch.serialization.safe_globals(inert):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError("cannot read it", where=path, found=error.strerror) from None
     except Exception as error:  # of damaged bytes the unpickler may raise anything
@@ -228,7 +234,39 @@ def read_pt(path) -> dict[str, np.ndarray]:
     return tensors
 
 
+class _Inert:
+    """Stands for a class or function of a file that are no weights: takes anything, does nothing.
+
+    PyTorch's own, which tensors are made of, come before it.
+    """
+
+    def __new__(cls, *args):
+        return object.__new__(cls)
+
+    def __init__(self, *args):
+        pass
+
+    def __setstate__(self, state):
+        pass
+
+
+def _named(path) -> set[tuple[str, str]]:
+    """(module, name) of all that a file would import; nothing of it runs."""
+    with contextlib.ExitStack() as opened:
+        file, pickles = opened.enter_context(open(path, "rb")), 4  # the last one is the content
+        zipped = file.read(4) == b"PK\3\4"
+        file.seek(0)
+        if zipped:
+            parts = opened.enter_context(zipfile.ZipFile(file))
+            inner = next(name for name in parts.namelist() if name.endswith("data.pkl"))
+            file, pickles = opened.enter_context(parts.open(inner)), 1
+        operations = (part for _ in range(pickles) for part in pickletools.genops(file))
+        named = (arg.split(" ", 1) for code, arg, _ in operations if code.name == "GLOBAL")
+        return {(module.replace("__builtin__", "builtins"), name) for module, name in named}
+
+
 def _array(tensor) -> np.ndarray:
+    tensor = tensor.detach()  # parameters too
     return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
 
 

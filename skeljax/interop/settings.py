@@ -9,6 +9,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from skeljax import presets
+from skeljax.data.prepare_clip import PREPARATIONS
 from skeljax.errors import ConfigError, choose
 from skeljax.interop.known import Checkpoint, graph_of
 from skeljax.layouts import get_layout
@@ -36,19 +37,28 @@ PRACTICES = {
         0: ("", "unit", "contrastive", {"frames": 50}),
     },
 }
-# DG-STGCN and ProtoGCN saw skeletons that are not turned upright
-PRACTICES["pyskl_no_spine"] = PRACTICES["pyskl"] | {
+# ST-GCN's authors feed coordinates as they are, with zeros up to 300 frames
+_PADDED = {"window": 300, "amplitude": 0.0, "ratio": 0}
+PRACTICES["stgcn"] = {
+    25: ("ntu25", "none", "contrastive", _PADDED),
+    18: ("openpose18", "none", "contrastive", _PADDED),
+    0: ("", "unit", "contrastive", _PADDED),
+}
+# DG-STGCN and ProtoGCN saw skeletons that are not turned upright, and none of NW-UCLA
+PRACTICES["pyskl_no_spine"] = {n: PRACTICES["pyskl"][n] for n in (17, 18, 21, 0)} | {
     25: ("ntu25_pyskl", "prenorm3d_no_spine", "pyskl", {})
 }
 # Joints of NTU, COCO and OpenPose: the code bases pad a lone person with a body of zeros, and it
 # counts in the mean over persons
 _PAIRS = (25, 17, 18)
+_HAND = 21  # whatever its joints are called, it is fed like PYSKL's demo
 # endings of NTU configs
 _CLEANED = {
     "ctrgcn": "",
     "pyskl": "_pyskl",
     "pyskl_no_spine": "_pyskl",
     "contrastive": "_listed",
+    "stgcn": "_listed",
 }
 
 
@@ -100,19 +110,24 @@ def settings(found: Checkpoint, given: Given, source) -> tuple[ConfigDict, Facts
             expected=f"{found.joints} joints x {found.channels} values",
             do="--layout NAME or FILE.toml with the joints it was trained on",
         )  # fmt: skip
+    theirs = bool(usual) and layout.joints == get_layout(usual).joints
+    if not theirs and found.joints != _HAND:
+        _, prepare, recipe, options = practice[0]
     if given.bodies not in (0, found.bodies or given.bodies):
         raise ConfigError(
             "the number of bodies does not fit the checkpoint", where="--bodies",
             found=given.bodies, expected=f"{found.bodies}, as many as its data norm has",
         )  # fmt: skip
-    bodies = found.bodies or given.bodies or (2 if found.joints in _PAIRS else 1)
-    names = _classes(found, given, source)
+    bodies = found.bodies or given.bodies or (2 if theirs and found.joints in _PAIRS else 1)
+    names = _classes(found, given, source, theirs)
     graph = graph_of(found, layout)
     if found.known.practice == "contrastive" and graph.get("graph") == "direction":
         prepare = prepare.replace("50", "64")  # SkeleMixCLR's code, CrosSCLR's is the other
     config = presets.base()
     config.stream = given.stream or "joint"
-    config.data.dataset = given.dataset or _dataset(found)
+    config.data.dataset = given.dataset or (_dataset(found) if theirs else "")
+    if prepare == "trim" and config.data.dataset.startswith("ntu120"):
+        prepare = "trim_copy"  # these code bases have someone who is alone in NTU 120 twice
     config.data.prepare = given.prepare or prepare
     chosen = given.recipe or recipe
     presets.use_recipe(config, chosen, **(options if chosen == recipe else {}))
@@ -122,12 +137,11 @@ def settings(found: Checkpoint, given: Given, source) -> tuple[ConfigDict, Facts
                 f"the tensors do not tell {argument}", where=source,
                 do=f"--set model.{argument}=..., see docs/config.md, {found.known.family}",
             )  # fmt: skip
-    model = {k[6:]: v for k, v in given.fields.items() if k.startswith("model.")}
-    model = found.arguments | graph | model
-    presets.use_model(config, found.known.family, **model)
+    presets.use_model(config, found.known.family, **found.arguments | graph)
     presets.use_method(config, "supervised")
     for field, value in given.fields.items():
         _set(config, field, value)
+    choose("preparation", config.data.prepare, PREPARATIONS, where="--prepare")
     facts = Facts(
         classes=names,
         class_counts=np.zeros(len(names), np.int64),
@@ -157,20 +171,20 @@ def _dataset(found: Checkpoint) -> str:
     return split + _CLEANED[found.known.practice] if split and found.joints == 25 else ""
 
 
-def _classes(found: Checkpoint, given: Given, source) -> tuple[str, ...]:
-    """K names: of the file, of the data set, or numbers."""
+def _classes(found: Checkpoint, given: Given, source, theirs: bool) -> tuple[str, ...]:
+    """K names: of the file, of the data set if the joints are `theirs`, or numbers."""
     if given.classes:
         try:
-            text = pathlib.Path(given.classes).expanduser().read_text()
-        except OSError as error:
+            text = pathlib.Path(given.classes).expanduser().read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
-                "cannot read the class names", where=given.classes, found=error.strerror
+                "cannot read the class names", where=given.classes, found=error
             ) from None
         names = tuple(line.strip() for line in text.splitlines() if line.strip())
-        if found.classes not in (None, len(names)):
+        if not names or found.classes not in (None, len(names)):
             raise ConfigError(
                 "the class names do not fit the checkpoint", where=given.classes,
-                found=f"{len(names)} names", expected=f"{found.classes}, one a line",
+                found=f"{len(names)} names", expected=f"{found.classes or 'some'}, one a line",
             )  # fmt: skip
         return names
     if found.classes is None:
@@ -178,9 +192,9 @@ def _classes(found: Checkpoint, given: Given, source) -> tuple[str, ...]:
             "the checkpoint has no classifier", where=source, expected=found.known.head,
             do="--classes FILE.txt, the names of the classes that you will fine-tune it for",
         )  # fmt: skip
-    if (found.joints, found.classes) == (20, 10):
+    if theirs and (found.joints, found.classes) == (20, 10):
         return nw_ucla.CLASSES
-    if found.joints == 25 and found.classes in (60, 120):
+    if theirs and found.joints == 25 and found.classes in (60, 120):
         return ntu_classes.CLASSES[: found.classes]
     return tuple(map(str, range(found.classes)))
 
@@ -190,6 +204,8 @@ def _set(config, field: str, value) -> None:
     node = config
     for part in path:
         node = node[choose("field", part, node, where="--set")]
+        if not isinstance(node, ConfigDict):
+            raise ConfigError(f"{part!r} has no fields of its own", where=f"--set {field}")
     choose("field", name, node, where=f"--set {field}")
     try:
         node[name] = value

@@ -12,10 +12,44 @@ import numpy as np
 from skeljax.errors import ConfigError, choose
 
 _FOLDER = pathlib.Path(__file__).parent
+
+
+def _name(value) -> bool:
+    return isinstance(value, str)
+
+
+def _names(value) -> bool:
+    return isinstance(value, list) and all(map(_name, value))
+
+
+def _two(value) -> bool:
+    return _names(value) and len(value) == 2
+
+
+def _pairs(value) -> bool:
+    return isinstance(value, list) and all(map(_two, value))
+
+
+def _parts(value) -> bool:
+    return isinstance(value, dict) and all(map(_names, value.values()))
+
+
+# field: (whether a value of the file can be one, what it should be)
 _FIELDS = {
-    "name", "dims", "confidence", "centre", "joints", "edges", "upper", "parts", "bone_parts",
-    "centre_on", "align_z", "align_x", "about",
-}  # fmt: skip
+    "name": (_name, "text"),
+    "about": (_name, "text"),
+    "dims": (lambda value: type(value) is int and value in (2, 3), "2 or 3"),
+    "confidence": (lambda value: isinstance(value, bool), "true or false"),
+    "joints": (_pairs, '[["hand", "elbow"], ...], a name and a parent each'),
+    "edges": (_pairs, '[["hand", "elbow"], ...]'),
+    "centre": (_name, "the name of a joint"),
+    "centre_on": (_name, "the name of a joint"),
+    "align_z": (_two, '["hip", "chest"], two joints'),
+    "align_x": (_two, '["right", "left"], two joints'),
+    "upper": (_names, '["hand", ...], names of joints'),
+    "parts": (_parts, 'a table, head = ["nose", ...]'),
+    "bone_parts": (_parts, 'a table, head = ["nose", ...]'),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +162,10 @@ def get_layout(name: str | Layout) -> Layout:
 def _load(name: str) -> Layout:
     if name.endswith(".toml"):
         return load_layout(name)
+    if pathlib.Path(name).suffix:
+        raise ConfigError(
+            "a layout is a TOML file", where=name, expected="NAME.toml", do="see docs/own_data.md"
+        )
     return load_layout(_FOLDER / f"{choose('layout', name, layout_names())}.toml")
 
 
@@ -148,22 +186,23 @@ def load_layout(path) -> Layout:
     """
     path = pathlib.Path(path).expanduser()
     try:
-        spec = tomllib.loads(path.read_text())
+        spec = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError("cannot read the layout", where=path, found=error.strerror) from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, or a thousand brackets
         raise ConfigError("the layout is no valid TOML", where=path, found=error) from None
-    for field in spec:
-        choose("layout field", field, _FIELDS, where=path)
+    for field, value in spec.items():
+        fits, expected = _FIELDS[choose("layout field", field, _FIELDS, where=path)]
+        if not fits(value):
+            raise ConfigError(
+                f"{field!r} of the layout is not what it should be", where=path,
+                found=str(value)[:60], expected=expected,
+            )  # fmt: skip
     for field in ("joints", "centre"):
         if field not in spec:
             raise ConfigError(f"the layout has no {field!r}", where=path, do="see docs/own_data.md")
     rows = spec["joints"]
-    if not all(isinstance(row, list) and len(row) == 2 for row in rows):
-        raise ConfigError(
-            "each joint needs a name and a parent", where=path, expected='["hand", "elbow"]'
-        )
-    names = [row[0] for row in rows]
+    names = [name for name, _ in rows]
     if len(set(names)) != len(names):
         twice = sorted({n for n in names if names.count(n) > 1})
         raise ConfigError("joint names must differ", where=path, found=", ".join(twice))

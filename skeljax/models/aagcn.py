@@ -103,10 +103,11 @@ class Score(nn.Module):
 
 
 class GCN(nn.Module):
-    """Graph unit: AdaptiveGraphConv, batch norm, residual, ReLU, attention."""
+    """Graph unit: AdaptiveGraphConv, batch norm, residual, ReLU, perhaps attention."""
 
     features: int
     layout: Layout
+    attention: bool
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -114,7 +115,8 @@ class GCN(nn.Module):
         y = AdaptiveGraphConv(self.features, self.layout, name="graph")(x)
         y = BatchNorm(axis=0, scale_init=nn.initializers.constant(1e-6), name="bn")(y, train=train)
         x = shortcut(x, self.features, name="down", train=train)
-        return Attention(name="attention")(nn.relu(x + y))
+        y = nn.relu(x + y)
+        return Attention(name="attention")(y) if self.attention else y
 
 
 class AAGCN(Backbone):
@@ -124,11 +126,14 @@ class AAGCN(Backbone):
 
     Attributes (and those of `Backbone`):
       pyskl: leave the residual convolutions at PyTorch's initial values, as PYSKL does.
+      attention: to joints, frames and channels; mmaction2's 2s-AGCN has none.
     """
 
     pyskl: bool = False
+    attention: bool = True
 
     def block(self, number: int, features: int, stride: int) -> Block:
-        gcn, tcn = partial(GCN, layout=self.layout), partial(ConvNorm, kernel_size=9)
+        gcn = partial(GCN, layout=self.layout, attention=self.attention)
+        tcn = partial(ConvNorm, kernel_size=9)
         initial = "torch" if self.pyskl else "kaiming"
         return Block(features, gcn, tcn, initial, stride, number > 1, name=f"block{number}")

@@ -54,7 +54,7 @@ class GraphConv(nn.Module):
     Attributes:
       features: D.
       graph: returns the initial A (K, V, V).
-      topology, order, initial: see `STGCN`.
+      topology, order, initial, subsets: see `STGCN`.
     """
 
     features: int
@@ -62,6 +62,7 @@ class GraphConv(nn.Module):
     topology: str
     order: str
     initial: str
+    subsets: int = 0
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -93,7 +94,10 @@ class GraphConv(nn.Module):
             return fixed * self.param("importance", nn.initializers.ones, fixed.shape)
         if self.topology == "offset":
             return fixed + self.param("offset", _nearly_zero, fixed.shape)
-        free = self.param("adjacency", lambda _: fixed)
+        if self.subsets:
+            free = self.param("adjacency", _spread, (self.subsets, *fixed.shape[1:]))
+        else:
+            free = self.param("adjacency", lambda _: fixed)
         if self.topology == "free":
             return free
         length = jnp.sqrt(jnp.square(free).sum(1, keepdims=True) + 1e-30)  # of a zero column: 0
@@ -109,13 +113,15 @@ class GCN(nn.Module):
     order: str
     initial: str
     residual: bool
+    subsets: int = 0
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(C, B, T, V) -> (D, B, T, V)."""
         conv = GraphConv(
-            self.features, self.graph, self.topology, self.order, self.initial, name="graph"
-        )
+            self.features, self.graph, self.topology, self.order, self.initial, self.subsets,
+            name="graph",
+        )  # fmt: skip
         scale = start(self.initial, 1).get("scale_init", nn.initializers.ones)
         if self.initial == "kaiming":
             scale = nn.initializers.constant(1e-6)
@@ -178,6 +184,8 @@ class STGCN(Backbone):
         ``identity``, three times no edge.
       topology: what of the graph each block learns: ``importance``, a factor of every edge;
         ``offset``, a term; ``free``, all of it; ``unit``, all of it with columns of length 1.
+      subsets: K where a `free` graph begins with numbers about 0.04 instead (PYSKL's ``random``);
+        0 = as `graph` says.
       order: the 1x1 convolution comes ``pre`` or ``post`` the graph, or ``each`` subset has its own
         after it; they differ in their biases.
       residual: whether the graph unit has one of its own.
@@ -192,6 +200,7 @@ class STGCN(Backbone):
     last_width: int = 0
     graph: str = "distance"
     topology: str = "importance"
+    subsets: int = 0
     order: str = "pre"
     residual: bool = False
     kernel_size: int = 9
@@ -211,7 +220,7 @@ class STGCN(Backbone):
         graph = partial(GRAPHS[choose("graph", self.graph, GRAPHS)], self.layout)
         gcn = partial(
             GCN, graph=graph, topology=self.topology, order=self.order, initial=self.initial,
-            residual=self.residual,
+            residual=self.residual, subsets=self.subsets,
         )  # fmt: skip
         init = start(self.initial, self.kernel_size * features)
         tcn = partial(ConvNorm, kernel_size=self.kernel_size, **init)
@@ -223,3 +232,7 @@ class STGCN(Backbone):
 
 def _nearly_zero(key, shape, dtype=jnp.float32):
     return jax.random.uniform(key, shape, dtype, -1e-6, 1e-6)
+
+
+def _spread(key, shape, dtype=jnp.float32):
+    return 0.04 + 0.02 * jax.random.normal(key, shape, dtype)
