@@ -42,7 +42,8 @@ class Evaluator:
         self._predict = jax.jit(self._predict_batch, out_shardings=replicated(mesh))
 
     def _predict_batch(self, params, extra, data, index):
-        """{"scores": (N, K), "feature": (N, D), ...}: logits, or mean probabilities of clips."""
+        """{"logits": (N, K), ...}, what the method predicts; of several clips the mean, for logits
+        that of the probabilities."""
         job = self.job
         index = jax.lax.with_sharding_constraint(index, split(self.mesh))
 
@@ -56,8 +57,9 @@ class Evaluator:
         if self.clips == 1:
             return one_clip(0)
         outputs = jax.lax.map(one_clip, jnp.arange(self.clips))
-        probabilities = jax.nn.softmax(outputs.pop("logits"), axis=-1).mean(0)
-        return {"logits": probabilities, **jax.tree.map(lambda x: x.mean(0), outputs)}
+        if "logits" in outputs:
+            outputs["logits"] = jax.nn.softmax(outputs["logits"], axis=-1)
+        return jax.tree.map(lambda x: x.mean(0), outputs)
 
     def outputs(self, params, extra, stop=None) -> dict[str, np.ndarray] | None:
         """What `predict` gives for every clip of the store, in its order; None if asked to stop."""

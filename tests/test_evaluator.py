@@ -43,17 +43,38 @@ class Joints:
         return {"logits": 3 * batch["x"][:, 0, 2].reshape(len(batch["x"]), -1)[:, :4]}
 
 
-def test_clips_are_averaged_as_probabilities_and_one_as_it_is(tmp_path):
-    config, store = tiny.config(tmp_path), tiny.store(10, split="test")
+class Vectors:
+    """As a contrastive method: an embedding, no logits."""
+
+    views = ("query",)
+
+    def predict(self, params, extra, batch):
+        return {"embedding": Joints().predict({}, {}, {"x": batch["query"]})["logits"]}
+
+
+def three_clips(folder, method):
+    """(job, store, what the method's input gives as logits: three clips of every recording)."""
+    config, store = tiny.config(folder), tiny.store(10, split="test")
     config.recipe = {"name": "pyskl", "length": 4, "test_clips": 3}
     built = job.build(config, job.training_facts(config, store, 1))
-    built = job.dataclasses.replace(built, method=Joints())
     data = device_data(store, built.test_recipe)
     draw = jax.jit(render, static_argnums=0)
     logits = []
     for clip in range(3):
         x = draw(built.test_recipe, data, jnp.arange(10), jax.random.key(0), built.stream, clip)
         logits.append(Joints().predict({}, {}, {"x": x})["logits"])
+    return job.dataclasses.replace(built, method=method), store, logits
+
+
+def test_embeddings_of_several_clips_are_averaged(tmp_path):
+    """Their logits were looked for: a KeyError after all epochs."""
+    built, store, each = three_clips(tmp_path, Vectors())
+    found = Evaluator(built, store, 4, make_mesh("1")).outputs({}, {})
+    np.testing.assert_allclose(found["embedding"], np.mean(each, axis=0), rtol=1e-5)
+
+
+def test_clips_are_averaged_as_probabilities_and_one_as_it_is(tmp_path):
+    built, store, logits = three_clips(tmp_path, Joints())
     assert np.abs(logits[0] - logits[1]).max() > 0.01
     every = Evaluator(built, store, 4, make_mesh("1")).scores({}, {}, None)
     assert every.kind == "probabilities"
