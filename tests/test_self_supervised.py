@@ -1,6 +1,7 @@
 """From a pre-training folder to every protocol, through the trainer itself."""
 
 import json
+import pathlib
 from types import SimpleNamespace
 
 import jax
@@ -86,6 +87,24 @@ def test_features_of_a_frozen_encoder_are_computed_once(pretrained, tmp_path):
     assert runs.largest_difference(known, anew) < 1e-5
 
 
+def test_an_encoder_of_another_graph_is_refused(pretrained, tmp_path, capsys):
+    """All of its arrays fit, so that a wrong word after the colon went unnoticed."""
+    data, run, _ = pretrained
+    made = config(data, "linear", init_from=str(run), stream="bone")
+    made.recipe.frames = 4
+    warm_started(made)
+    told = capsys.readouterr().out
+    assert "stream was 'joint' there, is 'bone' here" in told
+    assert "recipe.frames was 8 there, is 4 here" in told
+    made.model.name, made.model.graph = "stgcn_crosclr", "distance"
+    with pytest.raises(ConfigError, match=r"another backbone[^$]*graph 'direction'[^$]*'distance'"):
+        runs.run(made, tmp_path / "run")
+    assert not (tmp_path / "run" / "run.json").exists(), "the right word may have the folder"
+    made = config(data, "linear", init_from=str(run))
+    made.model.graph, made.model.last_width = "distance", 6
+    warm_started(made)  # not all of its arrays: a transfer
+
+
 @pytest.mark.slow  # a minute
 def test_crosclr_is_evaluated_by_a_head_a_stream(tmp_path):
     data = tiny.dataset(tmp_path / "data")
@@ -101,15 +120,22 @@ def test_crosclr_is_evaluated_by_a_head_a_stream(tmp_path):
     assert runs.largest_difference(*heads) > 0, "each head learns by itself"
 
 
+def warm_started(made, layout="ucla20"):
+    """What of a config's state comes of init_from; the rest has shapes alone."""
+    store = tiny.store(8, layout=layout)
+    built = job.build(made, job.training_facts(made, store, 1))
+    joints = built.facts.layout.num_joints
+    views = dict.fromkeys(built.method.views, np.zeros((2, 1, 8, joints, 3), np.float32))
+    params, extra = jax.eval_shape(built.method.init, jax.random.key(0), views)
+    stores = job.Stores(store, None, store)
+    about = rundir.start(pathlib.Path("none"), made, built.facts, stores)
+    return rundir.warm_start(about, SimpleNamespace(params=params, extra=extra), make_mesh("1"))
+
+
 @pytest.mark.parametrize("method", ["skelemixclr", "linear"])
 def test_transfer_to_another_skeleton(method, pretrained):
     """The convolutions come along; what there is of each joint starts anew."""
-    made = config("unused", method)
-    built = job.build(made, job.training_facts(made, tiny.store(8, layout="ntu25"), 1))
-    views = dict.fromkeys(built.method.views, np.zeros((2, 1, 8, 25, 3), np.float32))
-    params, extra = jax.eval_shape(built.method.init, jax.random.key(0), views)
-    state = SimpleNamespace(params=params, extra=extra)  # shapes alone: what is loaded has values
-    found = rundir.warm_start(str(pretrained[1]), state, make_mesh("1"))
+    found = warm_started(config("unused", method, init_from=str(pretrained[1])), "ntu25")
     theirs = dict(jax.tree_util.tree_leaves_with_path(runs.variables(pretrained[1])))
     encoder, fresh = 0, set()
     for path, leaf in jax.tree_util.tree_leaves_with_path(found):
