@@ -168,6 +168,14 @@ def build(config: ConfigDict, facts: Facts) -> Job:
     net = _make(BACKBONES, "model", model, layout=layout, num_person=facts.num_bodies, dtype=dtype)
     train_recipe, test_recipe = _make(RECIPES, "recipe", recipe, layout=layout)
     given = {"net": net, "facts": facts}
+    if "streams" in method and config.stream != "joint":
+        raise ConfigError(
+            "CrosSCLR derives its streams from the joints itself",
+            where="stream",
+            found=config.stream,
+            expected="joint",
+            do="leave the stream out; method.streams names them",
+        )
     loss = config.loss.to_dict()
     if loss["name"]:  # a method without losses refuses it by name
         given["loss"] = _make(LOSSES, "loss", loss, facts=facts)

@@ -130,6 +130,7 @@ def warm_start(about: dict, state, mesh) -> dict:
             "nothing of the backbone fits", where=source, do="is it another model or layout?"
         )
     before = saved.about(saved.latest)
+    check_streams(before["config"]["method"], about["config"]["method"])
     check_backbone(before, about, _backbone(theirs) == _backbone(_flat(ours)))
     fresh = [
         f"{path} {tuple(leaf.shape)}"
@@ -153,6 +154,27 @@ def warm_start(about: dict, state, mesh) -> dict:
         return replicate(fits[_name(path)], mesh) if _name(path) in fits else leaf
 
     return jax.tree_util.tree_map_with_path(pick, ours)
+
+
+def check_streams(old: dict, new: dict) -> None:
+    """Whether CrosSCLR's encoders, and its linear evaluation's, are those of the same streams.
+
+    Args:
+      old, new: config.method of the run that is started from, and of this one.
+
+    Raises:
+      ConfigError: they are not.
+    """
+    found, wanted = old.get("streams"), new.get("streams")
+    if wanted and wanted != found and (found or new["name"] == "crosclr_linear"):
+        raise ConfigError(
+            "the run has encoders of other streams",
+            where="init_from",
+            found=", ".join(found or ["a single one"]),
+            expected=", ".join(wanted),
+            do="after the colon of --config, name crosclr for a run of joint and motion, crosclr3 "
+            "for one of bone too; or set method.streams as there",
+        )
 
 
 def check_backbone(before: dict, about: dict, same_arrays: bool) -> None:

@@ -325,6 +325,8 @@ def test_crosclr_wants_streams_of_the_joints():
     for streams in (("joint",), ("motion", "joint"), ("joint", "joint"), ("joint", "speed")):
         with pytest.raises(ConfigError):
             make("crosclr", streams=streams)
+        with pytest.raises(ConfigError, match=r"method\.streams"):
+            METHODS["crosclr_linear"](None, facts(), streams=streams)
 
 
 # -------------------------------------------------------------------------------- judging features

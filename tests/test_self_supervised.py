@@ -105,6 +105,29 @@ def test_an_encoder_of_another_graph_is_refused(pretrained, tmp_path, capsys):
     warm_started(made)  # not all of its arrays: a transfer
 
 
+def test_three_streams_of_crosclr_are_evaluated_by_three_heads():
+    """By the same word; two heads judged them silently."""
+    three = ("joint", "motion", "bone")
+    for name in ("linear", "knn"):
+        assert self_supervised.protocol("ntu60", name, "crosclr3,xview").method.streams == three
+    before = self_supervised.pretraining("ntu60", "crosclr", "crosclr3,xview").method
+    assert before.streams == three and before.queue == 32768
+    now = self_supervised.protocol("ntu60", "linear", "crosclr").method
+    now, before = ({**each, "streams": list(each.streams)} for each in (now, before))
+    for old in (before, {"name": "skeletonclr"}):
+        with pytest.raises(ConfigError, match=r"other streams[^$]*crosclr3"):
+            rundir.check_streams(old, now)
+    for old, new in ((before, before), (before, {"name": "linear"}), ({"name": "linear"}, before)):
+        rundir.check_streams(old, new)
+
+
+@pytest.mark.parametrize("method", ["crosclr", "crosclr_linear"])
+def test_crosclr_takes_joints_alone(method):
+    made = config("unused", method, stream="bone")
+    with pytest.raises(ConfigError, match="derives its streams"):
+        job.build(made, job.training_facts(made, tiny.store(8), 1))
+
+
 @pytest.mark.slow  # a minute
 def test_crosclr_is_evaluated_by_a_head_a_stream(tmp_path):
     data = tiny.dataset(tmp_path / "data")

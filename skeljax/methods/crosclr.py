@@ -29,6 +29,23 @@ def of_stream(x, layout: Layout, name: str):
     return jax.vmap(one)(x)
 
 
+def check_streams(streams: tuple[str, ...]) -> None:
+    """Whether they are the joints' and at least one other.
+
+    Raises:
+      ConfigError: they are not, or one is unknown.
+    """
+    for name in streams:
+        choose("stream", name, STREAMS, where="method.streams")
+    if not (streams[:1] == ("joint",) and 1 < len(set(streams)) == len(streams)):
+        raise ConfigError(
+            "these streams cannot teach each other",
+            where="method.streams",
+            found=", ".join(streams),
+            expected="joint, and motion or bone or both",
+        )
+
+
 class Entry(nn.Module):
     """Linear, ReLU before the joint stream's head: the public code's heads of other streams."""
 
@@ -80,16 +97,7 @@ class CrosSCLR(SkeletonCLR):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in self.streams:
-            choose("stream", name, STREAMS, where="method.streams")
-        first = self.streams[:1] == ("joint",)
-        if not (first and 1 < len(set(self.streams)) == len(self.streams)):
-            raise ConfigError(
-                "these streams cannot teach each other",
-                where="method.streams",
-                found=", ".join(self.streams),
-                expected="joint, and motion or bone or both",
-            )
+        check_streams(self.streams)
 
     # ------------------------------------------------------------------------- what a trainer asks
 
