@@ -202,7 +202,6 @@ def test_a_share_of_the_labels(pretrained):
 
 
 def test_views_of_several_lengths():
-    layout = get_layout("ucla20")
     made = tiny.config("unused", "skelemixclr")
     presets.use_recipe(made, "contrastive", frames=16, more_frames=(8,))
     swaps = ((2, 3, 7, 11, 1, 1.0), (2, 3, 7, 11, 1, 1.0))
@@ -215,8 +214,25 @@ def test_views_of_several_lengths():
     assert {view: shapes[view].shape[2] for view in built.method.views} == {
         "query": 16, "key": 16, "query1": 8,
     }  # fmt: skip
-    plain, _ = contrastive(layout, amplitude=0.0, ratio=0)
-    assert [type(step).__name__ for step in plain] == ["Whole", "ToStream"]
+    made.method.swaps = swaps[:1]
+    with pytest.raises(ConfigError, match=r"recipe\.more_frames[^$]*method has 1 query"):
+        job.build(made, job.training_facts(made, store, 1))
+
+
+def test_augmentation_that_is_switched_off():
+    layout = get_layout("ucla20")
+    for off in (0, -1):  # spec 1.3
+        plain, _ = contrastive(layout, amplitude=off, ratio=off)
+        assert [type(step).__name__ for step in plain] == ["Whole", "ToStream"]
+    for field, length in (("frames", -1), ("window", -8), ("more_frames", (0,))):
+        with pytest.raises(ConfigError, match=rf"recipe\.{field}"):
+            contrastive(layout, **{field: length})
+
+
+@pytest.mark.parametrize("share", [0.0, -0.5, 10])
+def test_a_share_of_the_labels_that_is_none(share, tmp_path):
+    with pytest.raises(ConfigError, match=r"data\.labelled"):
+        job.load_training(config(tiny.dataset(tmp_path), "finetune", data__labelled=share))
 
 
 def test_words_after_the_colon():

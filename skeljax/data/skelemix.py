@@ -83,12 +83,15 @@ def check_swap(row: tuple, count: int) -> None:
     Raises:
       ConfigError: a range that is empty or takes all, or no mix.
     """
-    expected = f"1 <= low <= high < {count} parts, 1 <= low <= high <= 16 sixteenths, mixes >= 1"
-    good = len(row) == 6 and row[4] >= 1
+    expected = f"whole numbers 1 <= low <= high < {count} parts, 1 <= low <= high <= 16 sixteenths"
+    good = len(row) == 6 and all(isinstance(n, int) for n in row[:5]) and row[4] >= 1
     good = good and 1 <= row[0] <= row[1] < count and 1 <= row[2] <= row[3] <= 16
     if not good:
         raise ConfigError(
-            "a mix cannot be drawn", where="method.swaps", found=row, expected=f"{expected}, weight"
+            "a mix cannot be drawn",
+            where="method.swaps",
+            found=row,
+            expected=f"{expected}, mixes, weight",
         )
 
 

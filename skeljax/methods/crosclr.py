@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from skeljax.data.streams import apply_stream, next_frames, stream
-from skeljax.errors import ConfigError, choose
+from skeljax.errors import ConfigError, check_number, choose
 from skeljax.layouts import Layout
 from skeljax.losses import contrastive as losses
 from skeljax.methods.skeletonclr import STD, SkeletonCLR, enqueue, follow
@@ -98,6 +98,8 @@ class CrosSCLR(SkeletonCLR):
     def __post_init__(self):
         super().__post_init__()
         check_streams(self.streams)
+        good = 1 <= self.topk <= self.queue
+        check_number("method.topk", self.topk, good, f"1 to the {self.queue} keys of the queue")
 
     # ------------------------------------------------------------------------- what a trainer asks
 

@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from skeljax.errors import ConfigError, choose
+from skeljax.errors import ConfigError, check_number, choose
 from skeljax.losses import contrastive as losses
 from skeljax.methods.base import Facts
 from skeljax.models import Features
@@ -97,7 +97,14 @@ class SkeletonCLR:
     knn_temperature: float = 0.1
 
     def __post_init__(self):
-        if self.queue % self.facts.batch:
+        for field in ("dim", "crops", "knn_k"):
+            value = getattr(self, field)
+            check_number(f"method.{field}", value, value >= 1, "1 or more")
+        for field in ("temperature", "knn_temperature"):
+            value = getattr(self, field)
+            check_number(f"method.{field}", value, value > 0, "more than 0")
+        check_number("method.momentum", self.momentum, 0 <= self.momentum <= 1, "0 to 1")
+        if self.queue < self.facts.batch or self.queue % self.facts.batch:
             raise ConfigError(
                 "the queue does not hold whole batches",
                 where="method.queue",

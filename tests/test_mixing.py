@@ -1,0 +1,68 @@
+"""SkeleMix: body parts, draws, and what is pasted."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from skeljax.data import skelemix
+from skeljax.errors import ConfigError
+from skeljax.layouts import get_layout
+from test_contrastive import LAYOUT, make
+
+
+@pytest.mark.parametrize("name", ["ntu25", "ucla20"])
+def test_body_parts_of_kinect(name):
+    layout = get_layout(name)
+    trunk, *limbs = skelemix.body_parts(layout)
+    names = np.array(layout.joints)
+    for limb, words in zip(limbs, ("right hand", "left hand", "right foot", "left foot")):
+        side, end = words.split()
+        assert all(side in joint for joint in names[limb])
+        assert f"{side}_{end}" in names[limb]
+    assert np.add.reduce([trunk, *limbs]).tolist() == [1] * layout.num_joints
+    assert not any("left" in joint or "right" in joint for joint in names[trunk])
+
+
+@pytest.mark.parametrize("name", ["coco17", "openpose18", "hand21", "body25"])
+def test_body_parts_divide_every_skeleton(name):
+    parts = skelemix.body_parts(get_layout(name))
+    assert len(parts) >= 5 and (parts.sum(0) == 1).all() and parts.any(1).all()
+    joints = np.array(get_layout(name).joints)
+    assert not any("eye" in j or "ear" in j for part in parts[1:] for j in joints[part])
+
+
+def test_draws_keep_their_ranges():
+    parts = skelemix.body_parts(LAYOUT)
+    sizes = parts.sum(1)
+    keys = jax.random.split(jax.random.key(0), 400)
+    mix = jax.vmap(lambda k: skelemix.draw_mix(k, parts, (2, 3, 7, 11), batch=4, slots=16))(keys)
+    assert set(np.asarray(mix.shift)) == {1, 2, 3}
+    length = np.asarray(mix.slots.sum(1))
+    assert set(length) == {7, 8, 9, 10, 11}
+    edges = np.diff(np.pad(np.asarray(mix.slots, int), ((0, 0), (1, 1))), axis=1)
+    assert ((edges == 1).sum(1) == 1).all(), "one stretch"
+    starts = edges.argmax(1)
+    assert starts.min() == 0 and (starts + length).max() == 16
+    chosen = np.stack([np.asarray(mix.joints)[:, part].all(1) for part in parts], 1)
+    assert set(chosen.sum(1)) == {2, 3}
+    assert (chosen @ sizes == np.asarray(mix.joints).sum(1)).all(), "whole parts"
+    half = jax.vmap(lambda k: skelemix.draw_slots(k, (7, 11), 8))(keys).sum(1)
+    assert set(np.asarray(half)) == {4, 5, 6}, "ranges scale with the clip"
+
+
+def test_a_mix_pastes_the_partner_there_and_nothing_else():
+    x = jnp.arange(3 * 2 * 8 * 20 * 3, dtype=jnp.float32).reshape(3, 2, 8, 20, 3)
+    joints = jnp.arange(20) < 4
+    mix = skelemix.Mix(jnp.int32(2), joints, jnp.array([False, True, True, False]))
+    mixed = np.asarray(skelemix.paste(x, mix, skelemix.partner(x, mix.shift)))
+    for i in range(3):
+        want = np.array(x[i])
+        want[:, 2:6, :4] = np.asarray(x)[(i + 2) % 3, :, 2:6, :4]
+        np.testing.assert_array_equal(mixed[i], want)
+
+
+def test_a_swap_that_pastes_everything_is_refused():
+    for row in ((5, 5, 7, 11, 1, 1.0), (2, 3, 0, 11, 1, 1.0), (2, 3, 7, 17, 1, 1.0), (2, 3, 7, 11)):
+        with pytest.raises(ConfigError, match="a mix cannot be drawn"):
+            make(swaps=(row,))
