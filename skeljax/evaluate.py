@@ -97,7 +97,8 @@ class Evaluator:
 
 
 class KnnEvaluator(Evaluator):
-    """Judges embeddings: of the clips of a bank, the nearest vote for their own class.
+    """Judges embeddings: of the clips of a bank, the nearest vote for their own class; a clip that
+    is in the bank too has no vote for itself.
 
     Both go through the test recipe: no augmentation, as the public monitor had it left on.
 
@@ -130,13 +131,14 @@ class KnnEvaluator(Evaluator):
         outputs = None if bank is None else self.outputs(params, extra, stop)
         if outputs is None:
             return None
-        classes = self.store.classes
+        classes, row = self.store.classes, {n: i for i, n in enumerate(self.bank.store.name)}
         votes = metrics.knn_votes(
             outputs["embedding"],
             bank["embedding"],
             self.bank.store.label,
             len(classes),
             *self.job.method.knn,
+            own=[row.get(name, -1) for name in self.store.name],
         )
         return Scores(
             name=self.store.name,

@@ -318,6 +318,21 @@ def test_knn_votes_against_a_loop():
     assert whole.shape == (7, 3), "a bank of fewer than k"
 
 
+def test_a_clip_has_no_vote_for_itself():
+    """The clips of the bank, each by the others: as if its own row were not there."""
+    rng = np.random.default_rng(1)
+    bank, label = rng.normal(size=(9, 4)), rng.integers(0, 3, 9)
+    asked = {"num_classes": 3, "temperature": 0.1, "block": 2}
+    own = [*range(8), -1]
+    votes = metrics.knn_votes(bank, bank, label, k=3, own=own, **asked)
+    for i in range(9):
+        others = np.arange(9) != own[i]
+        want = metrics.knn_votes(bank[i : i + 1], bank[others], label[others], k=3, **asked)
+        np.testing.assert_allclose(votes[i], want[0], rtol=1e-5)
+    every = metrics.knn_votes(bank, bank, label, k=9, own=range(9), **asked)
+    assert np.isfinite(every).all(), "a bank of no more than k"
+
+
 def test_a_small_rate_at_the_end_of_a_cosine_keeps_its_digits():
     rate = optim.learning_rate(
         1.0, batch=1, base_batch=0, epochs=300, steps_per_epoch=1, name="cosine"

@@ -83,3 +83,19 @@ def test_clips_are_averaged_as_probabilities_and_one_as_it_is(tmp_path):
     first = Evaluator(built, store, 4, make_mesh("1"), clips=1).scores({}, {}, None)
     assert first.kind == "logits"
     np.testing.assert_allclose(first.scores, logits[0], rtol=1e-5)
+
+
+class ByNeighbours(Vectors):
+    knn = (1, 0.1)
+
+
+def test_the_bank_has_no_vote_on_its_own_clips(tmp_path):
+    """`skeljax evaluate RUN --split train` found each clip to be like itself."""
+    built, store, _ = three_clips(tmp_path, ByNeighbours())
+    alone = job.dataclasses.replace(store, label=np.arange(10) % 2, classes=("a", "b"))
+    judge = evaluate.make_evaluator(built, alone, alone, 4, make_mesh("1"), clips=1)
+    found = judge.outputs({}, {})["embedding"]
+    unit = found / np.linalg.norm(found, axis=1, keepdims=True)
+    nearest = np.argmax(unit @ unit.T - 9 * np.eye(10), axis=1)
+    votes = judge.scores({}, {}, None).scores
+    assert votes.argmax(1).tolist() == alone.label[nearest].tolist()
