@@ -1,5 +1,7 @@
 """SkeleMix: body parts, draws, and what is pasted."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,6 +32,21 @@ def test_body_parts_divide_every_skeleton(name):
     assert len(parts) >= 5 and (parts.sum(0) == 1).all() and parts.any(1).all()
     joints = np.array(get_layout(name).joints)
     assert not any("eye" in j or "ear" in j for part in parts[1:] for j in joints[part])
+
+
+def test_body_parts_of_a_layout_that_does_not_say_which_half_is_upper():
+    """Both arms or both legs fell to the trunk."""
+    for name in ("h36m17", "ntu25"):
+        layout = get_layout(name)
+        told = skelemix.body_parts(layout)
+        found = skelemix.body_parts(dataclasses.replace(layout, upper=()))
+        assert {tuple(part) for part in found} == {tuple(part) for part in told}
+        np.testing.assert_array_equal(found[0], told[0], "the trunk comes first")
+    arms = ("chest", "left_elbow", "left_hand", "right_elbow", "right_hand")
+    upper = dataclasses.replace(
+        get_layout("hand21"), joints=arms, parents=(0, 0, 1, 0, 3), upper=(), edges=()
+    )
+    assert skelemix.body_parts(upper).sum(1).tolist() == [1, 2, 2]
 
 
 def test_draws_keep_their_ranges():
