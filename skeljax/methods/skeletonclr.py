@@ -255,8 +255,11 @@ def follow(old, new, momentum):
 def enqueue(queue, pointer, rows):
     """Writes N rows into the K of a ring from `pointer`; returns it and the next pointer.
 
-    K is a multiple of N, so that a write never goes round the end. The rows of a sharded batch are
+    K is a multiple of N, so that a write never goes round the end; a pointer that a run of another
+    batch left is set back to a multiple. The rows of a sharded batch are
     those of all devices, in the order of the batch: every device ends with the same queue.
     """
+    count = rows.shape[0]
+    pointer = pointer % queue.shape[0] // count * count
     written = jax.lax.dynamic_update_slice_in_dim(queue, rows.astype(queue.dtype), pointer, 0)
-    return written, ((pointer + rows.shape[0]) % queue.shape[0]).astype(pointer.dtype)
+    return written, ((pointer + count) % queue.shape[0]).astype(pointer.dtype)
