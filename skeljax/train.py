@@ -377,6 +377,7 @@ def _headline(config, job, state, stores, rate, mesh) -> str:
     first = config.optim.base_lr
     if config.optim.base_batch:
         first = first * config.train.batch / config.optim.base_batch
+    warning = getattr(job.method, "headline", "")
     held = f", {len(stores.val)} held out" if stores.val else ""
     return (
         f"{config.data.dataset}: {len(stores.train)} clips{held}, {len(stores.test)} to test, "
@@ -385,5 +386,6 @@ def _headline(config, job, state, stores, rate, mesh) -> str:
         f"{mesh.size} x {mesh.devices.flat[0].device_kind}\n"
         f"batch {config.train.batch}, {facts.steps_per_epoch} steps an epoch, "
         f"peak learning rate {first:g}\n"
-        "compiling, the first line takes a little"
+        + (f"{warning}\n" if warning else "")
+        + "compiling, the first line takes a little"
     )

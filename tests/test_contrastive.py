@@ -268,6 +268,14 @@ def test_crosclr_streams_teach_each_other_after_their_epoch():
     assert first == last != cross
 
 
+def test_crosclr_that_never_reaches_its_cross_stage_says_so():
+    method = make("crosclr", cross_epoch=10)  # of 10 epochs
+    assert "never teach each other" in method.headline
+    assert not dataclasses.replace(method, cross_epoch=9).headline
+    judged = dataclasses.replace(method.facts, epochs=0)
+    assert not dataclasses.replace(method, facts=judged).headline, "a kNN run trains nothing"
+
+
 def test_crosclr_mines_the_nearest_of_the_teacher():
     method = make("crosclr", context=True, topk=2, temperature=1.0)
     own = jnp.array([[0.1, 0.2, 0.3, 0.4]])

@@ -260,6 +260,17 @@ def test_the_parts_of_the_table(tmp_path):
     assert linear.model == first.model and linear.data.prepare == first.data.prepare
 
 
+def test_a_table_is_the_same_by_any_spelling_of_its_folder(tmp_path, monkeypatch):
+    """Its linear runs were refused as those of another config."""
+    made, seen = self_supervised.pretraining("nwucla", "skelemixclr", "all,cpu"), []
+    monkeypatch.setattr(pretraining_table, "train_each", lambda flat, *_: seen.append(flat))
+    monkeypatch.chdir(tmp_path)
+    for spelling in ("table", tmp_path / "table", tmp_path / "other" / ".." / "table"):
+        pretraining_table.train_table(made, spelling, None, None)
+    told = [[(str(f), one.init_from) for f, one in flat.items()] for flat in seen]
+    assert told[0] == told[1] == told[2] and str(tmp_path) in str(told[0])
+
+
 def test_what_no_table_can_be_made_of_is_refused_at_once(tmp_path):
     with pytest.raises(ConfigError, match="of one stream"):
         self_supervised.pretraining("nwucla", "skelemixclr", "all,3s")

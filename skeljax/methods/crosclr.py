@@ -141,6 +141,16 @@ class CrosSCLR(SkeletonCLR):
         watched = losses.watch(query["joint"], key["joint"])
         return loss, (extra, told | watched | {"queue_age": age})
 
+    @property
+    def headline(self) -> str:
+        """What a training says of itself at its start."""
+        if not 0 < self.facts.epochs <= self.cross_epoch:
+            return ""
+        return (
+            f"warning: the streams never teach each other: method.cross_epoch {self.cross_epoch}, "
+            f"train.epochs {self.facts.epochs}"
+        )
+
     def predict(self, params, extra, batch):
         """The joints' feature, and the streams' embeddings side by side: cosines are averaged."""
         params, stats, found = self.nested(params), self.nested_stats(extra), {}
