@@ -204,6 +204,36 @@ def test_statistics_go_through_the_passes_one_after_the_other(passed):
     assert passes.mixed[0].pasted.shape == (2, BATCH, method.dim)
 
 
+def test_further_ordinary_views_are_a_term_each():
+    """SkeletonCLR's `cont` form, and what is watched of a step."""
+    method = make("skeletonclr", crops=2)
+    views, rng = batch(method), jax.random.key(1)
+    assert set(views) == {"query", "key", "query1"}
+    params, extra = start(method)
+
+    @quick
+    def both(step):
+        passes, _ = method.passes(params, extra, views, rng)
+        return passes, method.loss_fn(params, extra, views, rng, step)
+
+    passes, (loss, (after, told)) = both(2)
+    rows = [losses.unit(q) for q in passes.clean]
+    assert not np.allclose(*rows)
+    logits = [method.logits(q, losses.unit(passes.key), extra["queue"]) for q in rows]
+    assert loss == pytest.approx(sum(float(losses.info_nce(row)) for row in logits), rel=1e-5)
+    assert told["queue_age"] == 2 and both(9)[1][1][1]["queue_age"] == 3, "12 keys, 4 a step"
+    np.testing.assert_allclose(after["queue"][:BATCH], losses.unit(passes.key), rtol=1e-5)
+
+
+def test_a_query_finds_its_key_or_another():
+    method = make("skeletonclr")
+    key = jnp.eye(BATCH, method.dim)
+    queue = jnp.zeros((12, method.dim)).at[5].set(key[3]).at[7].set(-key[0])
+    clean = key.at[3].add(1e-3 * key[0]).at[2].set(-key[0])  # 3: nearer its twin; 2: an old key
+    found = method.terms(base.Passes([clean], key.at[3].add(key[1]), []), queue)
+    assert found["instance_top1"] == 0.5
+
+
 def test_several_mixes_are_summed_or_averaged(passed):
     method, _, _, passes, extra, _ = passed
     averaged = dataclasses.replace(method, average=True)
@@ -222,15 +252,6 @@ def test_the_other_region_gets_no_gradient(passed):
         return losses.info_nce(logits[0])
 
     assert (jax.grad(pasted_term)(mixed.context) == 0).all()
-
-
-def test_crops_of_several_lengths():
-    method = make(swaps=((2, 3, 7, 11, 1, 1.0), (1, 2, 4, 8, 2, 0.5)))
-    assert method.views == ("query", "key", "query1")
-    views = batch(method)
-    views["query1"] = views["query1"][:, :, : FRAMES // 2]
-    passes, _ = jax.eval_shape(method.passes, *start(method), views, jax.random.key(1))
-    assert [len(mixed.shift) for mixed in passes.mixed] == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -99,3 +99,19 @@ def test_the_bank_has_no_vote_on_its_own_clips(tmp_path):
     nearest = np.argmax(unit @ unit.T - 9 * np.eye(10), axis=1)
     votes = judge.scores({}, {}, None).scores
     assert votes.argmax(1).tolist() == alone.label[nearest].tolist()
+
+
+def test_neighbours_vote_on_clean_clips(tmp_path):
+    """Whatever the recipe does to the clips that are trained on."""
+    store, made, found = tiny.store(10), tiny.config(tmp_path), []
+    for amplitude, ratio in ((0.0, 0), (0.5, 2)):
+        made.recipe = {
+            "name": "contrastive", "frames": 8, "amplitude": amplitude, "ratio": ratio,
+        }  # fmt: skip
+        built = job.build(made, job.training_facts(made, store, 1))
+        built = job.dataclasses.replace(built, method=ByNeighbours())
+        bank, tested = store.select(np.arange(6)), store.select(np.arange(6, 10))
+        judge = evaluate.make_evaluator(built, tested, bank, 4, make_mesh("1"))
+        found.append((built.train_recipe, judge.scores({}, {}, None).scores))
+    assert found[0][0] != found[1][0]
+    np.testing.assert_array_equal(found[0][1], found[1][1])

@@ -10,7 +10,8 @@ import pytest
 from skeljax.data import skelemix
 from skeljax.errors import ConfigError
 from skeljax.layouts import get_layout
-from test_contrastive import LAYOUT, make
+from skeljax.losses import contrastive as losses
+from test_contrastive import BATCH, FRAMES, LAYOUT, batch, make, quick, start
 
 
 @pytest.mark.parametrize("name", ["ntu25", "ucla20"])
@@ -83,3 +84,62 @@ def test_a_swap_that_pastes_everything_is_refused():
     for row in ((5, 5, 7, 11, 1, 1.0), (2, 3, 0, 11, 1, 1.0), (2, 3, 7, 17, 1, 1.0), (2, 3, 7, 11)):
         with pytest.raises(ConfigError, match="a mix cannot be drawn"):
             make(swaps=(row,))
+
+
+@pytest.mark.parametrize("source", ["swap", "zeros", "gaussian"])
+def test_what_a_region_is_filled_with(source):
+    """The method's own mix of a batch, joint by joint and frame by frame."""
+    method = make(source=source, joints="random", swaps=((10, 15, 7, 11, 2, 1.0),))
+    x, key = batch(method)["query"], jax.random.key(3)
+    (drawn,) = method.draw(jax.random.key(5), {"query": x})
+    assert set(np.asarray(drawn.joints.sum(1))) <= set(range(10, 16))
+    filled = {"zeros": np.zeros(x.shape), "gaussian": np.asarray(jax.random.normal(key, x.shape))}
+    for r in range(2):
+        mix = jax.tree.map(lambda leaf, r=r: np.asarray(leaf[r]), drawn)
+        mixed = skelemix.paste(x, mix, method.pasted(key, x, mix.shift))
+        want, filled["swap"] = np.array(x), np.roll(x, -int(mix.shift), axis=0)
+        for i, t, v in np.ndindex(BATCH, FRAMES, LAYOUT.num_joints):
+            if mix.joints[v] and mix.slots[t // method.stride]:
+                want[i, :, t, v] = filled[source][i, :, t, v]
+        np.testing.assert_array_equal(mixed, want)
+
+
+def cross_entropy(vectors, columns, temperature):
+    """Mean over rows of -log softmax, first column; columns are (N, E) or the queue (K, E)."""
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    logits = [unit @ c.T if len(c) != len(unit) else (unit * c).sum(1)[:, None] for c in columns]
+    logits = np.concatenate(logits, axis=1) / temperature
+    return (np.log(np.exp(logits).sum(1)) - logits[:, 0]).mean()
+
+
+def test_crops_of_several_lengths_by_their_values():
+    """Each crop's terms with its own weight and mixes, from the vectors of the passes."""
+    rows = ((2, 3, 7, 11, 1, 1.0), (1, 2, 4, 8, 2, 0.5))
+    method = make(swaps=rows, alpha=0.7)
+    assert method.views == ("query", "key", "query1")
+    views = batch(method)
+    views["query1"] = views["query1"][:, :, : FRAMES // 2]
+    params, extra = start(method)
+    passes, _ = quick(method.passes)(params, extra, views, jax.random.key(1))
+    found = method.terms(passes, extra["queue"])
+    passes, queue = jax.tree.map(np.asarray, (passes, extra["queue"]))
+    unit = losses.unit
+    key, instance, region = np.asarray(unit(passes.key)), 0.0, 0.0
+    for row, clean, mixed in zip(rows, passes.clean, passes.mixed, strict=True):
+        assert len(mixed.shift) == row[4]
+        instance += row[5] * cross_entropy(clean, (key, queue), 0.2)
+        for p, c, shift in zip(*mixed):
+            of = key[(np.arange(BATCH) + shift) % BATCH]
+            pasted = cross_entropy(p, (of, queue, np.asarray(unit(c))), 0.2)
+            context = cross_entropy(c, (key, queue, np.asarray(unit(p))), 0.2)
+            region += row[5] * 0.5 * (pasted + context)
+    assert found["instance"] == pytest.approx(instance, rel=1e-5)
+    assert found["region"] == pytest.approx(region, rel=1e-5)
+    assert found["total"] == pytest.approx(instance + 0.7 * region, rel=1e-5)
+
+
+def test_one_program_serves_all_draws():
+    method = make()
+    step, views = quick(method.loss_fn), batch(method)
+    values = {float(step(*start(method), views, jax.random.key(n), 0)[0]) for n in range(4)}
+    assert step._cache_size() == 1 and len(values) == 4
