@@ -105,7 +105,7 @@ def warm_start(about: dict, state, mesh) -> dict:
     """{"params", "extra"} of `state` with what fits of the weights of another run, init_from.
 
     Prints what was loaded, what is re-initialised because it is new or has another shape here, what
-    is unused because it is only there, and how its input differed.
+    is unused because it is only there, and how its input and its backbone differed.
 
     Args:
       about: of `start`.
@@ -145,8 +145,8 @@ def warm_start(about: dict, state, mesh) -> dict:
         print(f"from {source}: loaded {len(fits)} arrays of {len(_flat(ours))}")
         for title, paths in (("re-initialised", fresh), ("unused", unused)):
             print(f"  {title} {len(paths)}" + ": " * bool(paths) + "; ".join(paths))
-        for field, here in _input(about).items():
-            there = _input(before).get(field, here)
+        for field, here in _compared(about).items():
+            there = _compared(before).get(field, here)
             if there != here:
                 print(f"  {field} was {there!r} there, is {here!r} here")
 
@@ -212,8 +212,8 @@ def _backbone(arrays: dict) -> dict:
     return {path: leaf.shape for path, leaf in arrays.items() if path.startswith("params.backbone")}
 
 
-def _input(about: dict) -> dict:
-    """What a run's network sees; transfer may change it."""
+def _compared(about: dict) -> dict:
+    """What a run's network sees and is; transfer may change it."""
     config = about["config"]
     frames = {k: v for k, v in config["recipe"].items() if k in ("frames", "window", "length")}
     return {
@@ -221,6 +221,7 @@ def _input(about: dict) -> dict:
         "layout": about["facts"]["layout"]["name"],
         "data.prepare": about.get("preparation", config["data"]["prepare"]),
         **{f"recipe.{field}": value for field, value in frames.items()},
+        **{f"model.{field}": value for field, value in _fixed(config["model"]).items()},
     }
 
 

@@ -103,6 +103,7 @@ def test_an_encoder_of_another_graph_is_refused(pretrained, tmp_path, capsys):
     made = config(data, "linear", init_from=str(run))
     made.model.graph, made.model.last_width = "distance", 6
     warm_started(made)  # not all of its arrays: a transfer
+    assert "model.graph was 'direction' there, is 'distance' here" in capsys.readouterr().out
 
 
 def test_three_streams_of_crosclr_are_evaluated_by_three_heads():
