@@ -3,9 +3,9 @@
     python -m skeljax.main --config configs/ntu60_semi.py:skelemixclr,xsub,joint,semi10 \
         --config.init_from=runs/pre --workdir runs/semi
 
-After the colon: the pre-training (skelemixclr_plus, skelemixclr, skeletonclr or crosclr: it fixes
-frames and graph), `semi10`, `semi5` or `semi1` (percent of the labels), `xsub` or `xview`, a
-stream, and `published` or `cpu`.
+After the colon: the pre-training (skelemixclr_plus, skelemixclr, skeletonclr, crosclr or crosclr3:
+it fixes frames and graph), `semi10`, `semi5` or `semi1` (percent of the labels), `xsub` or `xview`,
+a stream, and `published` or `cpu`.
 The published recipe evaluates on the test set and takes the best epoch (result_best_test.json
 here; result.json is the last epoch).
 """

@@ -4,8 +4,8 @@
     python -m skeljax.main --config configs/nwucla_linear.py:crosclr,joint \
         --config.init_from=runs/pre --workdir runs/linear
 
-After the colon: `published` or `cpu` (small, 60 epochs). Its streams are its own:
-config.stream stays joint.
+After the colon: `published` or `cpu` (small, 60 epochs), and `crosclr3` to take bone
+too, here and in the evaluation. config.stream stays joint.
 No published number; ours: owed.
 """
 

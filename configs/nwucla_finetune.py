@@ -3,8 +3,8 @@
     python -m skeljax.main --config configs/nwucla_finetune.py:skelemixclr,joint \
         --config.init_from=runs/pre --workdir runs/finetune
 
-After the colon: the pre-training (skelemixclr_plus, skelemixclr, skeletonclr or crosclr: it fixes
-frames and graph), a stream, and `published` or `cpu`.
+After the colon: the pre-training (skelemixclr_plus, skelemixclr, skeletonclr, crosclr or crosclr3:
+it fixes frames and graph), a stream, and `published` or `cpu`.
 The published recipe evaluates on the test set and takes the best epoch (result_best_test.json
 here; result.json is the last epoch).
 """

@@ -3,8 +3,8 @@
     python -m skeljax.main --config configs/synthetic_linear.py:skelemixclr,joint \
         --config.init_from=runs/pre --workdir runs/linear
 
-After the colon: the pre-training (skelemixclr_plus, skelemixclr, skeletonclr or crosclr: it fixes
-frames and graph), a stream, and `published` or `cpu`.
+After the colon: the pre-training (skelemixclr_plus, skelemixclr, skeletonclr, crosclr or crosclr3:
+it fixes frames and graph), a stream, and `published` or `cpu`.
 Published numbers stand in the configs of the pre-training; they are the best epoch on the test set
 (result_best_test.json here; result.json is the last epoch).
 """

@@ -54,6 +54,12 @@ def choose(kind: str, name: str, options: Iterable[str], where: str | None = Non
     )
 
 
+def check_number(where: str, found, good: bool, expected: str) -> None:
+    """Raises a ConfigError about a number of a config that is not `good`."""
+    if not good:
+        raise ConfigError("the number cannot be", where=where, found=found, expected=expected)
+
+
 def positive(text: str) -> int:
     """An option that is a number from 1 on, for argparse."""
     if int(text) < 1:

@@ -43,7 +43,8 @@ class Evaluator:
         self._predict = jax.jit(self._predict_batch, out_shardings=replicated(mesh))
 
     def _predict_batch(self, params, extra, data, index):
-        """{"scores": (N, K), "feature": (N, D), ...}: logits, or mean probabilities of clips."""
+        """{"logits": (N, K), ...}, what the method predicts; of several clips the mean, for logits
+        that of the probabilities."""
         job = self.job
         index = jax.lax.with_sharding_constraint(index, split(self.mesh))
 
@@ -57,8 +58,9 @@ class Evaluator:
         if self.clips == 1:
             return one_clip(0)
         outputs = jax.lax.map(one_clip, jnp.arange(self.clips))
-        probabilities = jax.nn.softmax(outputs.pop("logits"), axis=-1).mean(0)
-        return {"logits": probabilities, **jax.tree.map(lambda x: x.mean(0), outputs)}
+        if "logits" in outputs:
+            outputs["logits"] = jax.nn.softmax(outputs["logits"], axis=-1)
+        return jax.tree.map(lambda x: x.mean(0), outputs)
 
     def outputs(self, params, extra, stop=None) -> dict[str, np.ndarray] | None:
         """What `predict` gives for every clip of the store, in its order; None if asked to stop."""
@@ -96,7 +98,8 @@ class Evaluator:
 
 
 class KnnEvaluator(Evaluator):
-    """Judges embeddings: of the clips of a bank, the nearest vote for their own class.
+    """Judges embeddings: of the clips of a bank, the nearest vote for their own class; a clip that
+    is in the bank too has no vote for itself.
 
     Both go through the test recipe: no augmentation, as the public monitor had it left on.
 
@@ -129,13 +132,14 @@ class KnnEvaluator(Evaluator):
         outputs = None if bank is None else self.outputs(params, extra, stop)
         if outputs is None:
             return None
-        classes = self.store.classes
+        classes, row = self.store.classes, {n: i for i, n in enumerate(self.bank.store.name)}
         votes = metrics.knn_votes(
             outputs["embedding"],
             bank["embedding"],
             self.bank.store.label,
             len(classes),
             *self.job.method.knn,
+            own=[row.get(name, -1) for name in self.store.name],
         )
         return Scores(
             name=self.store.name,

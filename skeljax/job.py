@@ -14,7 +14,7 @@ from skeljax.data.longtail import labelled_subset, read_names
 from skeljax.data.recipes import RECIPES
 from skeljax.data.store import Store, check_disjoint
 from skeljax.data.streams import Stream, stream
-from skeljax.errors import ConfigError, DataError, choose
+from skeljax.errors import ConfigError, DataError, check_number, choose
 from skeljax.layouts import Layout, get_layout, layout_from_json
 from skeljax.losses import LOSSES
 from skeljax.methods import METHODS, Facts, Method
@@ -82,8 +82,10 @@ def load_stores(config: ConfigDict) -> Stores:
 def load_training(config: ConfigDict) -> tuple[Store, Store | None]:
     """The clips that are trained on, and those held out of them."""
     train = load_split(config, config.data.train)
-    if config.data.labelled < 1:
-        train = train.select(labelled_subset(train.label, config.data.labelled, at_least=1))
+    share = config.data.labelled
+    check_number("data.labelled", share, 0 < share <= 1, "a share: more than 0, at most 1")
+    if share < 1:
+        train = train.select(labelled_subset(train.label, share, at_least=1))
     if not config.data.val_by:
         return train, None
     kept, held = hold_out(train, config.data.val_by, config.data.val_fraction, config.seed)
@@ -168,16 +170,39 @@ def build(config: ConfigDict, facts: Facts) -> Job:
     net = _make(BACKBONES, "model", model, layout=layout, num_person=facts.num_bodies, dtype=dtype)
     train_recipe, test_recipe = _make(RECIPES, "recipe", recipe, layout=layout)
     given = {"net": net, "facts": facts}
+    if "streams" in method and config.stream != "joint":
+        raise ConfigError(
+            "CrosSCLR derives its streams from the joints itself",
+            where="stream",
+            found=config.stream,
+            expected="joint",
+            do="leave the stream out; method.streams names them",
+        )
     loss = config.loss.to_dict()
     if loss["name"]:  # a method without losses refuses it by name
         given["loss"] = _make(LOSSES, "loss", loss, facts=facts)
+    made = _make(METHODS, "method", method, **given)
+    if "query" in made.views and isinstance(train_recipe, dict):
+        _check_crops(train_recipe, made.views)
     return Job(
-        method=_make(METHODS, "method", method, **given),
+        method=made,
         facts=facts,
         train_recipe=train_recipe,
         test_recipe=test_recipe,
         stream=stream(layout, config.stream),
     )
+
+
+def _check_crops(recipes: dict, views: tuple[str, ...]) -> None:
+    crops = sum(view != "key" for view in views)
+    if not recipes.keys() <= set(views):
+        raise ConfigError(
+            "the recipe makes crops that the method does not see",
+            where="recipe.more_frames",
+            found=f"{len(recipes) - 1} further lengths",
+            expected=f"at most {crops - 1}: the method has {crops} query crops",
+            do="give method.swaps a row for each, or method.crops their number",
+        )
 
 
 def check_layout(facts: Facts, store: Store) -> None:

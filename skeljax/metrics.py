@@ -179,7 +179,14 @@ def confused_pairs(matrix, top: int = 10) -> list[tuple[int, int, int, float]]:
 
 
 def knn_votes(
-    feature, bank, bank_label, num_classes: int, k: int, temperature: float, block: int = 512
+    feature,
+    bank,
+    bank_label,
+    num_classes: int,
+    k: int,
+    temperature: float,
+    block: int = 512,
+    own=None,
 ) -> np.ndarray:
     """Votes (N,K) float32 of the k vectors of a bank nearest to each of N, as shares.
 
@@ -190,13 +197,17 @@ def knn_votes(
       feature, bank: (N,E) and (B,E), of any length.
       bank_label: (B,).
       block: rows that are compared at a time.
+      own: (N,) row of the bank that is the same clip and has no vote; -1 = none.
     """
+    own = np.full(len(feature), -1) if own is None else np.asarray(own)
     feature, bank = (_unit(np.asarray(rows, np.float32)) for rows in (feature, bank))
     k = min(k, len(bank))
     one_hot = np.eye(num_classes, dtype=np.float32)[np.asarray(bank_label)]
     votes = []
     for start in range(0, len(feature), block):
         similar = feature[start : start + block] @ bank.T
+        itself = np.flatnonzero(own[start : start + block] >= 0)
+        similar[itself, own[start + itself]] = -np.inf
         near = np.argpartition(-similar, k - 1, axis=1)[:, :k]
         weight = np.exp(np.take_along_axis(similar, near, axis=1) / temperature)
         votes.append(np.einsum("nk,nkc->nc", weight, one_hot[near]))

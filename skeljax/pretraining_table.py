@@ -36,7 +36,7 @@ def train_table(config: ConfigDict, workdir, mesh, stop) -> dict | None:
     """
     if not config.train.test_last:
         raise ConfigError("a table is made of tested runs", where="train.test_last", found=False)
-    workdir = pathlib.Path(workdir)
+    workdir = pathlib.Path(workdir).resolve()  # the linear runs keep it as init_from
     runs = {method: parts(config, workdir, method) for method in ("random", *self_supervised.TABLE)}
     flat = {folder: one for each in runs.values() for folder, one in each.items()}
     if not train_each(flat, mesh, stop):

@@ -26,8 +26,8 @@ _FREE = {"data.dir", "train.log_every", "train.test_last", "train.test_best", "t
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "tensorflow-datasets")
 
 
-def start(workdir: pathlib.Path, config: ConfigDict, facts, stores, mesh) -> dict:
-    """Makes the folder, or checks that it holds a run of this config on this data.
+def start(workdir: pathlib.Path, config: ConfigDict, facts, stores) -> dict:
+    """Checks that the folder is new, or holds a run of this config on this data.
 
     Returns:
       What every checkpoint carries along: config, facts, fingerprint.
@@ -43,11 +43,8 @@ def start(workdir: pathlib.Path, config: ConfigDict, facts, stores, mesh) -> dic
         "fingerprint": stores.train.fingerprint,
         "test_fingerprint": stores.test.fingerprint,
     }
-    path = workdir / "run.json"
-    if path.exists():
+    if (workdir / "run.json").exists():
         _check_same(workdir, config, about)
-    elif is_main():
-        write(workdir, about, mesh)
     return about
 
 
@@ -104,12 +101,20 @@ def guarded(workdir):
         ) from error
 
 
-def warm_start(source: str, state, mesh) -> dict:
-    """{"params", "extra"} of `state` with what fits of another run's weights.
+def warm_start(about: dict, state, mesh) -> dict:
+    """{"params", "extra"} of `state` with what fits of the weights of another run, init_from.
 
-    Prints what was loaded, what is re-initialised because it is new or has another shape here, and
-    what is unused because it is only there.
+    Prints what was loaded, what is re-initialised because it is new or has another shape here, what
+    is unused because it is only there, and how its input and its backbone differed.
+
+    Args:
+      about: of `start`.
+
+    Raises:
+      CheckpointError: nothing fits.
+      ConfigError: all of the backbone fits, but it computes something else.
     """
+    source = about["config"]["init_from"]
     saved = Checkpoints(pathlib.Path(source) / "checkpoints", read_only=True)
     if saved.latest is None:
         raise CheckpointError("no whole checkpoint to start from", where=saved.folder)
@@ -124,6 +129,9 @@ def warm_start(source: str, state, mesh) -> dict:
         raise CheckpointError(
             "nothing of the backbone fits", where=source, do="is it another model or layout?"
         )
+    before = saved.about(saved.latest)
+    check_streams(before["config"]["method"], about["config"]["method"])
+    check_backbone(before, about, _backbone(theirs) == _backbone(_flat(ours)))
     fresh = [
         f"{path} {tuple(leaf.shape)}"
         + (f", there {tuple(theirs[path].shape)}" if path in theirs else "")
@@ -137,11 +145,84 @@ def warm_start(source: str, state, mesh) -> dict:
         print(f"from {source}: loaded {len(fits)} arrays of {len(_flat(ours))}")
         for title, paths in (("re-initialised", fresh), ("unused", unused)):
             print(f"  {title} {len(paths)}" + ": " * bool(paths) + "; ".join(paths))
+        for field, here in _compared(about).items():
+            there = _compared(before).get(field, here)
+            if there != here:
+                print(f"  {field} was {there!r} there, is {here!r} here")
 
     def pick(path, leaf):
         return replicate(fits[_name(path)], mesh) if _name(path) in fits else leaf
 
     return jax.tree_util.tree_map_with_path(pick, ours)
+
+
+def check_streams(old: dict, new: dict) -> None:
+    """Whether CrosSCLR's encoders, and its linear evaluation's, are those of the same streams.
+
+    Args:
+      old, new: config.method of the run that is started from, and of this one.
+
+    Raises:
+      ConfigError: they are not.
+    """
+    found, wanted = old.get("streams"), new.get("streams")
+    if wanted and wanted != found and (found or new["name"] == "crosclr_linear"):
+        raise ConfigError(
+            "the run has encoders of other streams",
+            where="init_from",
+            found=", ".join(found or ["a single one"]),
+            expected=", ".join(wanted),
+            do="after the colon of --config, name crosclr for a run of joint and motion, crosclr3 "
+            "for one of bone too; or set method.streams as there",
+        )
+
+
+def check_backbone(before: dict, about: dict, same_arrays: bool) -> None:
+    """Refuses a backbone of the same arrays that does something else with them.
+
+    Args:
+      before, about: what the run that is started from, and this one, say of themselves.
+
+    Raises:
+      ConfigError: names the fields that differ.
+    """
+    old, new = (_fixed(one["config"]["model"]) for one in (before, about))
+    odd = sorted(field for field in old.keys() & new.keys() if old[field] != new[field])
+    if same_arrays and odd:
+        raise ConfigError(
+            "the run has another backbone",
+            where="init_from",
+            found="; ".join(f"model.{field} {old[field]!r}" for field in odd),
+            expected="; ".join(f"{new[field]!r}" for field in odd),
+            do="name its pre-training after the colon of --config, or set model as there",
+        )
+
+
+# of a model, what only its training or its precision depends on
+_FREE_OF_MODEL = {"name", "dtype", "dropout", "prototype_dropout", "noise_ratio", "initial"}
+
+
+def _fixed(model: dict) -> dict:
+    """The fields of a model that its function depends on; a learned graph is an array."""
+    free = _FREE_OF_MODEL | ({"graph"} if model.get("topology") in ("free", "unit") else set())
+    return {field: value for field, value in model.items() if field not in free}
+
+
+def _backbone(arrays: dict) -> dict:
+    return {path: leaf.shape for path, leaf in arrays.items() if path.startswith("params.backbone")}
+
+
+def _compared(about: dict) -> dict:
+    """What a run's network sees and is; transfer may change it."""
+    config = about["config"]
+    frames = {k: v for k, v in config["recipe"].items() if k in ("frames", "window", "length")}
+    return {
+        "stream": config["stream"],
+        "layout": about["facts"]["layout"]["name"],
+        "data.prepare": about.get("preparation", config["data"]["prepare"]),
+        **{f"recipe.{field}": value for field, value in frames.items()},
+        **{f"model.{field}": value for field, value in _fixed(config["model"]).items()},
+    }
 
 
 def jsonable(config: ConfigDict) -> dict:

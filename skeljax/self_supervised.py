@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from skeljax import presets
 from skeljax.errors import ConfigError
 
-PRETRAINING = ("skelemixclr_plus", "skelemixclr", "skeletonclr", "crosclr")
+PRETRAINING = ("skelemixclr_plus", "skelemixclr", "skeletonclr", "crosclr", "crosclr3")
 PROTOCOLS = ("linear", "finetune", "semi", "knn")
 TABLE = ("skeletonclr", "skelemixclr", "skelemixclr_plus")  # rows of :all
 PUBLISHED = {  # joint stream, linear evaluation, top-1 in percent
@@ -33,6 +33,7 @@ PUBLISHED = {  # joint stream, linear evaluation, top-1 in percent
 
 # SkeleMixCLR's rows: parts, sixteenths of the clip, mixes, weight; of one crop
 ONE_MIX, THREE_MIXES = ((2, 3, 7, 11, 1, 1.0),), ((2, 3, 7, 11, 3, 1.0),)
+CROSS = {"crosclr": ("joint", "motion"), "crosclr3": ("joint", "motion", "bone")}
 SCALES = ("published", "cpu")
 THREE = ("joint", "bone", "joint_motion")  # :3s
 WEIGHTS = {"3s": {"joint": 0.6, "bone": 0.6, "joint_motion": 0.4}}
@@ -70,7 +71,8 @@ SOURCES = {
 
 
 def pretraining(source: str, method: str, text: str = "") -> ConfigDict:
-    """Pre-training config: after the colon a protocol, a stream, and `published` or `cpu`.
+    """Pre-training config: after the colon a protocol, a stream, and `published` or `cpu`; for
+    CrosSCLR `crosclr3` in place of a stream, which takes bone besides joint and motion.
 
     The stream `3s` trains three and fuses them; `all` makes the whole table (pretraining_table).
 
@@ -89,10 +91,12 @@ def pretraining(source: str, method: str, text: str = "") -> ConfigDict:
         config = pretraining(source, TABLE[-1], ",".join(words))
         config.row.table = f"{source}:{','.join(words)}"
         return config
-    chosen, of = _options(source, text), SOURCES[source]
+    more = {"method": tuple(CROSS)} if method == "crosclr" else {}
+    chosen, of = _options(source, text, **more), SOURCES[source]
+    method = chosen.get("method", method)
     config = _base(source, method, chosen)
-    if method == "crosclr":
-        presets.use_method(config, "crosclr", queue=of.queue)
+    if method in CROSS:
+        presets.use_method(config, "crosclr", queue=of.queue, streams=CROSS[method])
         if chosen["scale"] == "cpu":
             config.method.cross_epoch = 30
     elif method == "skeletonclr":
@@ -102,7 +106,7 @@ def pretraining(source: str, method: str, text: str = "") -> ConfigDict:
         presets.use_method(config, "skelemixclr", queue=of.queue, swaps=swaps)
     config.optim.base_lr = 0.1
     config.optim.weight_decay = 1e-4
-    if method in ("crosclr", "skeletonclr"):  # CrosSCLR's recipe
+    if method in (*CROSS, "skeletonclr"):  # CrosSCLR's recipe
         config.optim.schedule.milestones = (250,)
     config.train.epochs = 300
     config.train.validate_every = 5
@@ -139,8 +143,11 @@ def protocol(source: str, name: str, text: str = "") -> ConfigDict:
     config.train.validate_every = 5
     config.train.epochs = 150
     config.optim.schedule.milestones = (80,)
-    cross = method == "crosclr" and name == "linear"
-    presets.use_method(config, "crosclr_linear" if cross else "linear")
+    cross = method in CROSS and name == "linear"
+    if cross:
+        presets.use_method(config, "crosclr_linear", streams=CROSS[method])
+    else:
+        presets.use_method(config, "linear")
     if name == "linear":
         config.optim.base_lr = 3.0
         if cross:
@@ -187,8 +194,8 @@ def _streams(config: ConfigDict, chosen: dict[str, str], rule: str) -> ConfigDic
 
 def _base(source: str, method: str, chosen: dict[str, str]) -> ConfigDict:
     """Data, recipe and backbone of a pre-training method, and of all that starts from it."""
-    of, cross = SOURCES[source], method in ("crosclr", "skeletonclr")
-    if method == "crosclr" and chosen["stream"] != "joint":
+    of, cross = SOURCES[source], method in (*CROSS, "skeletonclr")
+    if method in CROSS and chosen["stream"] != "joint":
         raise ConfigError(
             "CrosSCLR derives its streams from the joints itself",
             where="the text after the colon of --config",

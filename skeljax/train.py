@@ -165,7 +165,8 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, mesh, stop: Stop) -> 
     optimizer = optimizer_for(config, job, rate, data)
     # 2. the folder and the state: resumed, or fresh (and loaded from another run)
     with rundir.guarded(workdir):
-        about = rundir.start(workdir, config, facts, stores, mesh)
+        workdir.mkdir(parents=True, exist_ok=True)
+        about = rundir.start(workdir, config, facts, stores)
     every = config.train.keep_every * per_epoch
     checkpoints = Checkpoints(workdir / "checkpoints", keep_every=every)
     best = Best(workdir / "best") if config.train.validate_every else None
@@ -175,7 +176,10 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, mesh, stop: Stop) -> 
     if resumed is not None:
         state = checkpoints.restore(state, resumed)
     elif config.init_from:
-        state = dataclasses.replace(state, **rundir.warm_start(config.init_from, state, mesh))
+        state = dataclasses.replace(state, **rundir.warm_start(about, state, mesh))
+    with rundir.guarded(workdir):
+        if is_main() and not (workdir / "run.json").exists():  # a refused start leaves none
+            rundir.write(workdir, about, mesh)
     data |= known_features(config, job, stores.train, state, mesh)
     log = Logbook(workdir if is_main() else None, resumed_step=resumed or 0)
     log.say(_headline(config, job, state, stores, rate, mesh))
@@ -373,6 +377,7 @@ def _headline(config, job, state, stores, rate, mesh) -> str:
     first = config.optim.base_lr
     if config.optim.base_batch:
         first = first * config.train.batch / config.optim.base_batch
+    warning = getattr(job.method, "headline", "")
     held = f", {len(stores.val)} held out" if stores.val else ""
     return (
         f"{config.data.dataset}: {len(stores.train)} clips{held}, {len(stores.test)} to test, "
@@ -381,5 +386,6 @@ def _headline(config, job, state, stores, rate, mesh) -> str:
         f"{mesh.size} x {mesh.devices.flat[0].device_kind}\n"
         f"batch {config.train.batch}, {facts.steps_per_epoch} steps an epoch, "
         f"peak learning rate {first:g}\n"
-        "compiling, the first line takes a little"
+        + (f"{warning}\n" if warning else "")
+        + "compiling, the first line takes a little"
     )

@@ -121,66 +121,6 @@ def test_the_watch_tells_a_collapse():
     assert losses.watch(spread, -spread)["alignment"] == pytest.approx(4, rel=1e-5)
 
 
-# ------------------------------------------------------------------------------------------ mixing
-
-
-@pytest.mark.parametrize("name", ["ntu25", "ucla20"])
-def test_body_parts_of_kinect(name):
-    layout = get_layout(name)
-    trunk, *limbs = skelemix.body_parts(layout)
-    names = np.array(layout.joints)
-    for limb, words in zip(limbs, ("right hand", "left hand", "right foot", "left foot")):
-        side, end = words.split()
-        assert all(side in joint for joint in names[limb])
-        assert f"{side}_{end}" in names[limb]
-    assert np.add.reduce([trunk, *limbs]).tolist() == [1] * layout.num_joints
-    assert not any("left" in joint or "right" in joint for joint in names[trunk])
-
-
-@pytest.mark.parametrize("name", ["coco17", "openpose18", "hand21", "body25"])
-def test_body_parts_divide_every_skeleton(name):
-    parts = skelemix.body_parts(get_layout(name))
-    assert len(parts) >= 5 and (parts.sum(0) == 1).all() and parts.any(1).all()
-    joints = np.array(get_layout(name).joints)
-    assert not any("eye" in j or "ear" in j for part in parts[1:] for j in joints[part])
-
-
-def test_draws_keep_their_ranges():
-    parts = skelemix.body_parts(LAYOUT)
-    sizes = parts.sum(1)
-    keys = jax.random.split(jax.random.key(0), 400)
-    mix = jax.vmap(lambda k: skelemix.draw_mix(k, parts, (2, 3, 7, 11), batch=4, slots=16))(keys)
-    assert set(np.asarray(mix.shift)) == {1, 2, 3}
-    length = np.asarray(mix.slots.sum(1))
-    assert set(length) == {7, 8, 9, 10, 11}
-    edges = np.diff(np.pad(np.asarray(mix.slots, int), ((0, 0), (1, 1))), axis=1)
-    assert ((edges == 1).sum(1) == 1).all(), "one stretch"
-    starts = edges.argmax(1)
-    assert starts.min() == 0 and (starts + length).max() == 16
-    chosen = np.stack([np.asarray(mix.joints)[:, part].all(1) for part in parts], 1)
-    assert set(chosen.sum(1)) == {2, 3}
-    assert (chosen @ sizes == np.asarray(mix.joints).sum(1)).all(), "whole parts"
-    half = jax.vmap(lambda k: skelemix.draw_slots(k, (7, 11), 8))(keys).sum(1)
-    assert set(np.asarray(half)) == {4, 5, 6}, "ranges scale with the clip"
-
-
-def test_a_mix_pastes_the_partner_there_and_nothing_else():
-    x = jnp.arange(3 * 2 * 8 * 20 * 3, dtype=jnp.float32).reshape(3, 2, 8, 20, 3)
-    joints = jnp.arange(20) < 4
-    mix = skelemix.Mix(jnp.int32(2), joints, jnp.array([False, True, True, False]))
-    mixed = np.asarray(skelemix.paste(x, mix, skelemix.partner(x, mix.shift)))
-    for i in range(3):
-        want = np.array(x[i])
-        want[:, 2:6, :4] = np.asarray(x)[(i + 2) % 3, :, 2:6, :4]
-        np.testing.assert_array_equal(mixed[i], want)
-
-
-def test_a_swap_that_pastes_everything_is_refused():
-    for row in ((5, 5, 7, 11, 1, 1.0), (2, 3, 0, 11, 1, 1.0), (2, 3, 7, 17, 1, 1.0), (2, 3, 7, 11)):
-        with pytest.raises(ConfigError, match="a mix cannot be drawn"):
-            make(swaps=(row,))
-
-
 # ------------------------------------------------------------------------------------- the methods
 
 
@@ -189,8 +129,36 @@ def test_the_queue_is_a_ring_of_whole_batches():
     for n in range(1, 6):
         queue, pointer = base.enqueue(queue, pointer, jnp.full((2, 2), float(n)))
     assert queue[:, 0].tolist() == [4, 4, 5, 5, 3, 3] and pointer == 4
+    pointer = jnp.int32(3)  # as init_from loads it of a run of other batches
+    for n in range(6, 9):
+        queue, pointer = base.enqueue(queue, pointer, jnp.full((2, 2), float(n)))
+    assert queue[:, 0].tolist() == [8, 8, 6, 6, 7, 7] and pointer == 2
     with pytest.raises(ConfigError, match="whole batches"):
         dataclasses.replace(make(), queue=10)
+
+
+@pytest.mark.parametrize(
+    "name, field, value",
+    [
+        *(("skeletonclr", "queue", value) for value in (0, -4, 2, 10)),
+        *(("skeletonclr", "momentum", value) for value in (-0.1, 1.1)),
+        *(("skeletonclr", f, 0) for f in ("dim", "crops", "knn_k", "temperature")),
+        ("skeletonclr", "knn_temperature", -1.0),
+        ("skelemixclr", "stride", 0),
+        ("skelemixclr", "swaps", ()),
+        ("skelemixclr", "swaps", ((2, 3, 7, 11, 1.0, 1.0),)),
+        ("crosclr", "topk", 0),
+        ("crosclr", "topk", 13),
+    ],
+)
+def test_numbers_that_cannot_be_are_named(name, field, value):
+    with pytest.raises(ConfigError, match=rf"method\.{field}[^$]*found"):
+        dataclasses.replace(make(name), **{field: value})
+
+
+def test_one_clip_has_no_partner():
+    with pytest.raises(ConfigError, match=r"train\.batch"):
+        dataclasses.replace(make(), facts=facts(batch=1))
 
 
 @pytest.mark.parametrize("name", ["skeletonclr", "skelemixclr", "crosclr"])
@@ -236,6 +204,36 @@ def test_statistics_go_through_the_passes_one_after_the_other(passed):
     assert passes.mixed[0].pasted.shape == (2, BATCH, method.dim)
 
 
+def test_further_ordinary_views_are_a_term_each():
+    """SkeletonCLR's `cont` form, and what is watched of a step."""
+    method = make("skeletonclr", crops=2)
+    views, rng = batch(method), jax.random.key(1)
+    assert set(views) == {"query", "key", "query1"}
+    params, extra = start(method)
+
+    @quick
+    def both(step):
+        passes, _ = method.passes(params, extra, views, rng)
+        return passes, method.loss_fn(params, extra, views, rng, step)
+
+    passes, (loss, (after, told)) = both(2)
+    rows = [losses.unit(q) for q in passes.clean]
+    assert not np.allclose(*rows)
+    logits = [method.logits(q, losses.unit(passes.key), extra["queue"]) for q in rows]
+    assert loss == pytest.approx(sum(float(losses.info_nce(row)) for row in logits), rel=1e-5)
+    assert told["queue_age"] == 2 and both(9)[1][1][1]["queue_age"] == 3, "12 keys, 4 a step"
+    np.testing.assert_allclose(after["queue"][:BATCH], losses.unit(passes.key), rtol=1e-5)
+
+
+def test_a_query_finds_its_key_or_another():
+    method = make("skeletonclr")
+    key = jnp.eye(BATCH, method.dim)
+    queue = jnp.zeros((12, method.dim)).at[5].set(key[3]).at[7].set(-key[0])
+    clean = key.at[3].add(1e-3 * key[0]).at[2].set(-key[0])  # 3: nearer its twin; 2: an old key
+    found = method.terms(base.Passes([clean], key.at[3].add(key[1]), []), queue)
+    assert found["instance_top1"] == 0.5
+
+
 def test_several_mixes_are_summed_or_averaged(passed):
     method, _, _, passes, extra, _ = passed
     averaged = dataclasses.replace(method, average=True)
@@ -256,15 +254,6 @@ def test_the_other_region_gets_no_gradient(passed):
     assert (jax.grad(pasted_term)(mixed.context) == 0).all()
 
 
-def test_crops_of_several_lengths():
-    method = make(swaps=((2, 3, 7, 11, 1, 1.0), (1, 2, 4, 8, 2, 0.5)))
-    assert method.views == ("query", "key", "query1")
-    views = batch(method)
-    views["query1"] = views["query1"][:, :, : FRAMES // 2]
-    passes, _ = jax.eval_shape(method.passes, *start(method), views, jax.random.key(1))
-    assert [len(mixed.shift) for mixed in passes.mixed] == [1, 2]
-
-
 @pytest.mark.parametrize(
     "fields", [{"source": "zeros"}, {"source": "gaussian"}, {"joints": "random"}, {"form": "dcl"}]
 )
@@ -281,9 +270,16 @@ def test_the_variants_run(fields):
 
 
 def test_a_wrong_stride_is_told():
+    """Frames that it does not divide already when the shapes are asked for."""
     method = dataclasses.replace(make(), stride=4)
     with pytest.raises(ConfigError, match="the slots of a mix"):
         jax.eval_shape(method.passes, *start(method), batch(method), jax.random.key(1))
+    two = make(swaps=((2, 3, 7, 11, 1, 1.0),) * 2)
+    for frames in (FRAMES - 1, 1):
+        views = batch(two)
+        views["query1"] = views["query1"][:, :, :frames]
+        with pytest.raises(ConfigError, match=rf"the slots of a mix[^$]*{frames} frames"):
+            jax.eval_shape(two.init, jax.random.key(0), views)
 
 
 def test_crosclr_streams_teach_each_other_after_their_epoch():
@@ -291,6 +287,14 @@ def test_crosclr_streams_teach_each_other_after_their_epoch():
     step = stepper(method)
     first, last, cross = (step(*start(method), number)[3] for number in (0, 9, 10))
     assert first == last != cross
+
+
+def test_crosclr_that_never_reaches_its_cross_stage_says_so():
+    method = make("crosclr", cross_epoch=10)  # of 10 epochs
+    assert "never teach each other" in method.headline
+    assert not dataclasses.replace(method, cross_epoch=9).headline
+    judged = dataclasses.replace(method.facts, epochs=0)
+    assert not dataclasses.replace(method, facts=judged).headline, "a kNN run trains nothing"
 
 
 def test_crosclr_mines_the_nearest_of_the_teacher():
@@ -325,6 +329,8 @@ def test_crosclr_wants_streams_of_the_joints():
     for streams in (("joint",), ("motion", "joint"), ("joint", "joint"), ("joint", "speed")):
         with pytest.raises(ConfigError):
             make("crosclr", streams=streams)
+        with pytest.raises(ConfigError, match=r"method\.streams"):
+            METHODS["crosclr_linear"](None, facts(), streams=streams)
 
 
 # -------------------------------------------------------------------------------- judging features
@@ -343,6 +349,21 @@ def test_knn_votes_against_a_loop():
         np.testing.assert_allclose(votes[i], want / want.sum(), rtol=1e-4)
     whole = metrics.knn_votes(feature, bank[:4], label[:4], 3, k=20, temperature=0.1)
     assert whole.shape == (7, 3), "a bank of fewer than k"
+
+
+def test_a_clip_has_no_vote_for_itself():
+    """The clips of the bank, each by the others: as if its own row were not there."""
+    rng = np.random.default_rng(1)
+    bank, label = rng.normal(size=(9, 4)), rng.integers(0, 3, 9)
+    asked = {"num_classes": 3, "temperature": 0.1, "block": 2}
+    own = [*range(8), -1]
+    votes = metrics.knn_votes(bank, bank, label, k=3, own=own, **asked)
+    for i in range(9):
+        others = np.arange(9) != own[i]
+        want = metrics.knn_votes(bank[i : i + 1], bank[others], label[others], k=3, **asked)
+        np.testing.assert_allclose(votes[i], want[0], rtol=1e-5)
+    every = metrics.knn_votes(bank, bank, label, k=9, own=range(9), **asked)
+    assert np.isfinite(every).all(), "a bank of no more than k"
 
 
 def test_a_small_rate_at_the_end_of_a_cosine_keeps_its_digits():

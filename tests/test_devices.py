@@ -13,12 +13,14 @@ import types
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import runs
 import tiny
-from skeljax import sharding, train
+from skeljax import presets, sharding, train
 from skeljax.errors import ConfigError
+from skeljax.methods.skeletonclr import enqueue
 
 RATE = 3e-4
 # Batch norm over the vectors of a mixed region, 8 of them here, makes float32's rounding grow to
@@ -65,6 +67,43 @@ def test_two_devices_equal_one(method, tmp_path, monkeypatch):
     assert runs.largest_difference(one, two) < 1e-5
     at_start = [runs.rows(tmp_path / d)[0]["train/loss"] for d in ("1", "2")]
     assert at_start[0] == pytest.approx(at_start[1], rel=1e-5)
+
+
+class Ring:
+    """A queue and no network: its keys are the means of the clips."""
+
+    views = ("query",)
+
+    def init(self, rng, batch):
+        return {"w": jnp.ones(())}, {"queue": jnp.zeros((16, 3)), "pointer": jnp.int32(8)}
+
+    def loss_fn(self, params, extra, batch, rng, step):
+        keys = batch["query"].mean((1, 2, 3))
+        queue, pointer = enqueue(extra["queue"], extra["pointer"], keys)
+        return params["w"] * keys.sum(), ({"queue": queue, "pointer": pointer}, {})
+
+    def groups(self, params):
+        return {"w": "main"}
+
+
+def test_the_queue_is_the_same_on_both_devices():
+    """After a step whose batch is split over them: all keys, in the order of the batch."""
+    config, store, mesh = tiny.config("unused"), tiny.store(8), sharding.make_mesh("2")
+    presets.use_recipe(config, "contrastive", frames=4, amplitude=0.0, ratio=0)
+    job = train.build(config, train.training_facts(config, store, 1))
+    job = dataclasses.replace(job, method=Ring())
+    data = train.device_data(store, *job.train_recipes, sharding=sharding.replicated(mesh))
+    rate = train.learning_rate(0.1, batch=8, base_batch=0, epochs=1, steps_per_epoch=1)
+    optimizer, key = train.optimizer_for(config, job, rate, data), train.make_key(0, mesh)
+    state = train.make_init(job, optimizer, mesh)(data, key)
+    order = np.array([[3, 1, 7, 5, 0, 2, 6, 4]], np.int32)
+    given = sharding.replicate((order, np.int32(0), np.int32(1)), mesh)
+    state, _ = train.make_chunk(job, optimizer, rate, mesh)(state, data, key, *given)
+    one, two = (np.asarray(shard.data) for shard in state.extra["queue"].addressable_shards)
+    np.testing.assert_array_equal(one, two)
+    clips = train.make_batch(job, data, order[0], key)["query"].mean((1, 2, 3))
+    np.testing.assert_allclose(one[8:], clips, rtol=1e-5, atol=1e-6)
+    assert (one[:8] == 0).all() and state.extra["pointer"] == 0
 
 
 @pytest.mark.parametrize("method", tiny.methods(quick={"supervised"}))

@@ -76,6 +76,17 @@ def test_prenorm3d_no_spine_turns_the_shoulders_only():
     np.testing.assert_allclose(y @ turn, centred @ turn, atol=1e-4)
 
 
+@pytest.mark.parametrize("frames", [50, 64])
+def test_contrastive_as_counted_by_the_public_code(frames):
+    made = clip(1, 12)
+    x = made.keypoints.copy()
+    x[0, 4:6, 0] = 0  # a gap of joint 0 cuts the end
+    found = PREPARATIONS[f"contrastive{frames}_counted"](made.replace(keypoints=x), NTU).keypoints
+    shorter = made.replace(keypoints=x[:, :10])
+    want = PREPARATIONS[f"contrastive{frames}"](shorter, NTU).keypoints
+    np.testing.assert_array_equal(found, want)
+
+
 def test_prenorm2d_auto_leaves_fractions_alone():
     fractions = clip(1, 5, COCO)
     auto = PREPARATIONS["prenorm2d_auto"]

@@ -1,6 +1,7 @@
 """From a pre-training folder to every protocol, through the trainer itself."""
 
 import json
+import pathlib
 from types import SimpleNamespace
 
 import jax
@@ -86,6 +87,48 @@ def test_features_of_a_frozen_encoder_are_computed_once(pretrained, tmp_path):
     assert runs.largest_difference(known, anew) < 1e-5
 
 
+def test_an_encoder_of_another_graph_is_refused(pretrained, tmp_path, capsys):
+    """All of its arrays fit, so that a wrong word after the colon went unnoticed."""
+    data, run, _ = pretrained
+    made = config(data, "linear", init_from=str(run), stream="bone")
+    made.recipe.frames = 4
+    warm_started(made)
+    told = capsys.readouterr().out
+    assert "stream was 'joint' there, is 'bone' here" in told
+    assert "recipe.frames was 8 there, is 4 here" in told
+    made.model.name, made.model.graph = "stgcn_crosclr", "distance"
+    with pytest.raises(ConfigError, match=r"another backbone[^$]*graph 'direction'[^$]*'distance'"):
+        runs.run(made, tmp_path / "run")
+    assert not (tmp_path / "run" / "run.json").exists(), "the right word may have the folder"
+    made = config(data, "linear", init_from=str(run))
+    made.model.graph, made.model.last_width = "distance", 6
+    warm_started(made)  # not all of its arrays: a transfer
+    assert "model.graph was 'direction' there, is 'distance' here" in capsys.readouterr().out
+
+
+def test_three_streams_of_crosclr_are_evaluated_by_three_heads():
+    """By the same word; two heads judged them silently."""
+    three = ("joint", "motion", "bone")
+    for name in ("linear", "knn"):
+        assert self_supervised.protocol("ntu60", name, "crosclr3,xview").method.streams == three
+    before = self_supervised.pretraining("ntu60", "crosclr", "crosclr3,xview").method
+    assert before.streams == three and before.queue == 32768
+    now = self_supervised.protocol("ntu60", "linear", "crosclr").method
+    now, before = ({**each, "streams": list(each.streams)} for each in (now, before))
+    for old in (before, {"name": "skeletonclr"}):
+        with pytest.raises(ConfigError, match=r"other streams[^$]*crosclr3"):
+            rundir.check_streams(old, now)
+    for old, new in ((before, before), (before, {"name": "linear"}), ({"name": "linear"}, before)):
+        rundir.check_streams(old, new)
+
+
+@pytest.mark.parametrize("method", ["crosclr", "crosclr_linear"])
+def test_crosclr_takes_joints_alone(method):
+    made = config("unused", method, stream="bone")
+    with pytest.raises(ConfigError, match="derives its streams"):
+        job.build(made, job.training_facts(made, tiny.store(8), 1))
+
+
 @pytest.mark.slow  # a minute
 def test_crosclr_is_evaluated_by_a_head_a_stream(tmp_path):
     data = tiny.dataset(tmp_path / "data")
@@ -101,15 +144,22 @@ def test_crosclr_is_evaluated_by_a_head_a_stream(tmp_path):
     assert runs.largest_difference(*heads) > 0, "each head learns by itself"
 
 
+def warm_started(made, layout="ucla20"):
+    """What of a config's state comes of init_from; the rest has shapes alone."""
+    store = tiny.store(8, layout=layout)
+    built = job.build(made, job.training_facts(made, store, 1))
+    joints = built.facts.layout.num_joints
+    views = dict.fromkeys(built.method.views, np.zeros((2, 1, 8, joints, 3), np.float32))
+    params, extra = jax.eval_shape(built.method.init, jax.random.key(0), views)
+    stores = job.Stores(store, None, store)
+    about = rundir.start(pathlib.Path("none"), made, built.facts, stores)
+    return rundir.warm_start(about, SimpleNamespace(params=params, extra=extra), make_mesh("1"))
+
+
 @pytest.mark.parametrize("method", ["skelemixclr", "linear"])
 def test_transfer_to_another_skeleton(method, pretrained):
     """The convolutions come along; what there is of each joint starts anew."""
-    made = config("unused", method)
-    built = job.build(made, job.training_facts(made, tiny.store(8, layout="ntu25"), 1))
-    views = dict.fromkeys(built.method.views, np.zeros((2, 1, 8, 25, 3), np.float32))
-    params, extra = jax.eval_shape(built.method.init, jax.random.key(0), views)
-    state = SimpleNamespace(params=params, extra=extra)  # shapes alone: what is loaded has values
-    found = rundir.warm_start(str(pretrained[1]), state, make_mesh("1"))
+    found = warm_started(config("unused", method, init_from=str(pretrained[1])), "ntu25")
     theirs = dict(jax.tree_util.tree_leaves_with_path(runs.variables(pretrained[1])))
     encoder, fresh = 0, set()
     for path, leaf in jax.tree_util.tree_leaves_with_path(found):
@@ -153,7 +203,6 @@ def test_a_share_of_the_labels(pretrained):
 
 
 def test_views_of_several_lengths():
-    layout = get_layout("ucla20")
     made = tiny.config("unused", "skelemixclr")
     presets.use_recipe(made, "contrastive", frames=16, more_frames=(8,))
     swaps = ((2, 3, 7, 11, 1, 1.0), (2, 3, 7, 11, 1, 1.0))
@@ -166,8 +215,25 @@ def test_views_of_several_lengths():
     assert {view: shapes[view].shape[2] for view in built.method.views} == {
         "query": 16, "key": 16, "query1": 8,
     }  # fmt: skip
-    plain, _ = contrastive(layout, amplitude=0.0, ratio=0)
-    assert [type(step).__name__ for step in plain] == ["Whole", "ToStream"]
+    made.method.swaps = swaps[:1]
+    with pytest.raises(ConfigError, match=r"recipe\.more_frames[^$]*method has 1 query"):
+        job.build(made, job.training_facts(made, store, 1))
+
+
+def test_augmentation_that_is_switched_off():
+    layout = get_layout("ucla20")
+    for off in (0, -1):  # spec 1.3
+        plain, _ = contrastive(layout, amplitude=off, ratio=off)
+        assert [type(step).__name__ for step in plain] == ["Whole", "ToStream"]
+    for field, length in (("frames", -1), ("window", -8), ("more_frames", (0,))):
+        with pytest.raises(ConfigError, match=rf"recipe\.{field}"):
+            contrastive(layout, **{field: length})
+
+
+@pytest.mark.parametrize("share", [0.0, -0.5, 10])
+def test_a_share_of_the_labels_that_is_none(share, tmp_path):
+    with pytest.raises(ConfigError, match=r"data\.labelled"):
+        job.load_training(config(tiny.dataset(tmp_path), "finetune", data__labelled=share))
 
 
 def test_words_after_the_colon():
@@ -193,6 +259,17 @@ def test_the_parts_of_the_table(tmp_path):
     assert linear.init_from == str(tmp_path / "skeletonclr" / "pretraining")
     assert linear.train.epochs == 40 and linear.seed == 7 and linear.optim.base_lr == 3.0
     assert linear.model == first.model and linear.data.prepare == first.data.prepare
+
+
+def test_a_table_is_the_same_by_any_spelling_of_its_folder(tmp_path, monkeypatch):
+    """Its linear runs were refused as those of another config."""
+    made, seen = self_supervised.pretraining("nwucla", "skelemixclr", "all,cpu"), []
+    monkeypatch.setattr(pretraining_table, "train_each", lambda flat, *_: seen.append(flat))
+    monkeypatch.chdir(tmp_path)
+    for spelling in ("table", tmp_path / "table", tmp_path / "other" / ".." / "table"):
+        pretraining_table.train_table(made, spelling, None, None)
+    told = [[(str(f), one.init_from) for f, one in flat.items()] for flat in seen]
+    assert told[0] == told[1] == told[2] and str(tmp_path) in str(told[0])
 
 
 def test_what_no_table_can_be_made_of_is_refused_at_once(tmp_path):

@@ -210,6 +210,8 @@ def normalise_2d(keypoints: np.ndarray, img_shape: tuple[int, int] = (1080, 1920
 PREPARATIONS = {
     "contrastive50": functools.partial(contrastive, frames=50),
     "contrastive64": functools.partial(contrastive, frames=64),
+    "contrastive50_counted": functools.partial(contrastive, frames=50, counted=True),
+    "contrastive64_counted": functools.partial(contrastive, frames=64, counted=True),
     "none": lambda clip, layout: clip,
     "prenorm2d": prenorm2d,
     "prenorm2d_auto": prenorm2d_auto,

@@ -25,6 +25,7 @@ from skeljax.data.steps import (
     Window,
 )
 from skeljax.data.streams import Stream
+from skeljax.errors import check_number
 from skeljax.layouts import Layout
 
 Recipe = tuple  # a source, then steps; one of them ToStream
@@ -181,14 +182,20 @@ def contrastive(
 
     Args:
       frames: frames the network sees, the clip resized to them; 0 = as stored.
-      amplitude: largest shear; 0 = none, as in linear evaluation.
-      ratio: clip length over the frames mirrored at either end; 0 = no crop.
+      amplitude: largest shear; 0 or less = none, as in linear evaluation.
+      ratio: clip length over the frames mirrored at either end; 0 or less = no crop.
       window: first cut that many frames out, from a random start (test: the middle); 0 = none.
       more_frames: lengths of further query crops, the views query1, query2 ...
+
+    Raises:
+      ConfigError: a negative length.
     """
+    for field, length in (("frames", frames), ("window", window)):
+        check_number(f"recipe.{field}", length, length >= 0, "0 or more")
+    check_number("recipe.more_frames", more_frames, min(more_frames, default=1) > 0, "1 or more")
     dims = layout.dims
-    crop = (TemporalCrop(ratio),) if ratio else ()
-    shear = (Shear(amplitude, dims),) if amplitude else ()
+    crop = (TemporalCrop(ratio),) if ratio > 0 else ()
+    shear = (Shear(amplitude, dims),) if amplitude > 0 else ()
     cut, middle = ((Window(window),), (Window(window, random=False),)) if window else ((), ())
 
     def resized(frames: int) -> tuple:

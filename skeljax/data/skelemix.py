@@ -41,8 +41,9 @@ def body_parts(layout: Layout) -> np.ndarray:
     """(P, V) bool: trunk, right arm, left arm, right leg, left leg.
 
     A limb is the longest chain of joints of one side in the upper or lower body, so that eyes and
-    ears stay with the trunk. A skeleton without sides falls apart at its root: the root and one
-    part a branch (the fingers of a hand).
+    ears stay with the trunk; the two longest of one side (right, then left) where the layout does
+    not say which joints are `upper`. A skeleton without sides falls apart at its root: the root and
+    one part a branch (the fingers of a hand).
     """
     count = layout.num_joints
     if not layout.pairs:
@@ -51,13 +52,14 @@ def body_parts(layout: Layout) -> np.ndarray:
         tops = [v for v in range(count) if layout.depth[v] == 1]
         root = np.asarray([branch[v] == v for v in range(count)])
         return np.stack([root, *(np.asarray(path) == top for top in tops)])
+    halves = (layout.upper, layout.lower) if layout.upper else (range(count),)
     limbs = []
-    for half in (layout.upper, layout.lower):
+    for half in halves:
         for side in (1, 0):  # right, left
             joints = {pair[side] for pair in layout.pairs} & set(half)
-            chains = _connected(joints, layout)
-            limbs.append(max(chains, key=len) if chains else set())
-    masks = [np.isin(np.arange(count), list(limb)) for limb in limbs if limb]
+            longest = sorted(_connected(joints, layout), key=len, reverse=True)
+            limbs += longest[: 2 // len(halves)]
+    masks = [np.isin(np.arange(count), list(limb)) for limb in limbs]
     return np.stack([~np.any(masks, axis=0), *masks])
 
 
@@ -83,12 +85,15 @@ def check_swap(row: tuple, count: int) -> None:
     Raises:
       ConfigError: a range that is empty or takes all, or no mix.
     """
-    expected = f"1 <= low <= high < {count} parts, 1 <= low <= high <= 16 sixteenths, mixes >= 1"
-    good = len(row) == 6 and row[4] >= 1
+    expected = f"whole numbers 1 <= low <= high < {count} parts, 1 <= low <= high <= 16 sixteenths"
+    good = len(row) == 6 and all(isinstance(n, int) for n in row[:5]) and row[4] >= 1
     good = good and 1 <= row[0] <= row[1] < count and 1 <= row[2] <= row[3] <= 16
     if not good:
         raise ConfigError(
-            "a mix cannot be drawn", where="method.swaps", found=row, expected=f"{expected}, weight"
+            "a mix cannot be drawn",
+            where="method.swaps",
+            found=row,
+            expected=f"{expected}, mixes, weight",
         )
 
 

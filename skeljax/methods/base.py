@@ -41,6 +41,7 @@ class Method(Protocol):
     `params` is what the optimizer moves, with the backbone at ``params["backbone"]``; `extra` is
     every other array (batch statistics, queues, momentum weights, prototypes, text tables). Batch:
     ``{"x": (N, M, T, V, C), "label": (N,), "index": (N,)}``, or the method's own `views` for x.
+    One that has `headline`, a line of text, says it at the start of a training.
     """
 
     views: tuple[str, ...]

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from skeljax.data.streams import apply_stream, next_frames, stream
-from skeljax.errors import ConfigError, choose
+from skeljax.errors import ConfigError, check_number, choose
 from skeljax.layouts import Layout
 from skeljax.losses import contrastive as losses
 from skeljax.methods.skeletonclr import STD, SkeletonCLR, enqueue, follow
@@ -27,6 +27,23 @@ def of_stream(x, layout: Layout, name: str):
         return apply_stream(clip, after, has_next, made, layout.dims)
 
     return jax.vmap(one)(x)
+
+
+def check_streams(streams: tuple[str, ...]) -> None:
+    """Whether they are the joints' and at least one other.
+
+    Raises:
+      ConfigError: they are not, or one is unknown.
+    """
+    for name in streams:
+        choose("stream", name, STREAMS, where="method.streams")
+    if not (streams[:1] == ("joint",) and 1 < len(set(streams)) == len(streams)):
+        raise ConfigError(
+            "these streams cannot teach each other",
+            where="method.streams",
+            found=", ".join(streams),
+            expected="joint, and motion or bone or both",
+        )
 
 
 class Entry(nn.Module):
@@ -80,16 +97,9 @@ class CrosSCLR(SkeletonCLR):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in self.streams:
-            choose("stream", name, STREAMS, where="method.streams")
-        first = self.streams[:1] == ("joint",)
-        if not (first and 1 < len(set(self.streams)) == len(self.streams)):
-            raise ConfigError(
-                "these streams cannot teach each other",
-                where="method.streams",
-                found=", ".join(self.streams),
-                expected="joint, and motion or bone or both",
-            )
+        check_streams(self.streams)
+        good = 1 <= self.topk <= self.queue
+        check_number("method.topk", self.topk, good, f"1 to the {self.queue} keys of the queue")
 
     # ------------------------------------------------------------------------- what a trainer asks
 
@@ -130,6 +140,16 @@ class CrosSCLR(SkeletonCLR):
         age = jnp.minimum(step, self.queue // self.facts.batch)
         watched = losses.watch(query["joint"], key["joint"])
         return loss, (extra, told | watched | {"queue_age": age})
+
+    @property
+    def headline(self) -> str:
+        """What a training says of itself at its start."""
+        if not 0 < self.facts.epochs <= self.cross_epoch:
+            return ""
+        return (
+            f"warning: the streams never teach each other: method.cross_epoch {self.cross_epoch}, "
+            f"train.epochs {self.facts.epochs}"
+        )
 
     def predict(self, params, extra, batch):
         """The joints' feature, and the streams' embeddings side by side: cosines are averaged."""

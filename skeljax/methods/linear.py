@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from skeljax.methods.crosclr import of_stream
+from skeljax.methods.crosclr import check_streams, of_stream
 from skeljax.methods.skeletonclr import STD
 from skeljax.methods.supervised import Supervised
 
@@ -103,6 +103,10 @@ class CrosLinear(LinearProbe):
     """
 
     streams: tuple[str, ...] = ("joint", "motion")
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_streams(self.streams)
 
     def init(self, rng, batch):
         params, extra = super().init(rng, batch)

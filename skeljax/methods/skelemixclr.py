@@ -17,7 +17,7 @@ from skeljax.data.skelemix import (
     partner,
     paste,
 )
-from skeljax.errors import ConfigError, choose
+from skeljax.errors import ConfigError, check_number, choose
 from skeljax.losses import contrastive as losses
 from skeljax.methods.skeletonclr import Passes, Projection, SkeletonCLR, query_stats
 from skeljax.models.heads import pool_parts
@@ -88,6 +88,10 @@ class SkeleMixCLR(SkeletonCLR):
                 expected="a backbone whose feature is that mean",
                 do="take another backbone, or the method skeletonclr",
             )
+        check_number("method.stride", self.stride, self.stride >= 1, "1 or more")
+        check_number("method.swaps", self.swaps, len(self.swaps) > 0, "a row for each query crop")
+        batch = self.facts.batch
+        check_number("train.batch", batch, batch >= 2, "2 or more: another clip to paste from")
         for row in self.swaps:
             check_swap(row, len(self.choices))
 
@@ -105,6 +109,12 @@ class SkeleMixCLR(SkeletonCLR):
         if self.joints == "random":
             return np.eye(self.facts.layout.num_joints, dtype=bool)
         return body_parts(self.facts.layout)
+
+    def init(self, rng, batch):
+        for view in self.queries:  # told before the run folder is made
+            frames = batch[view].shape[2]
+            self._check_stride(frames, frames // self.stride)
+        return super().init(rng, batch)
 
     def draw(self, rng, batch) -> list[Mix]:
         """The mixes of each crop, stacked."""
@@ -140,7 +150,7 @@ class SkeleMixCLR(SkeletonCLR):
             noise_key, pass_key = jax.random.split(key)
             source = self.pasted(noise_key, x, mix.shift)
             features, stats = self.features(params, stats, paste(x, mix, source), pass_key)
-            self._check_stride(x, features.map)
+            self._check_stride(x.shape[2], features.map.shape[2])
             pasted, context = pool_parts(features.map, mix.region)
             pasted, stats = self.project(params, stats, pasted)
             context, stats = self.project(params, stats, context)
@@ -186,9 +196,8 @@ class SkeleMixCLR(SkeletonCLR):
 
         return jax.vmap(one)(*mixed)
 
-    def _check_stride(self, x, feature_map):
-        frames, slots = x.shape[2], feature_map.shape[2]
-        if slots * self.stride != frames:
+    def _check_stride(self, frames: int, slots: int) -> None:
+        if slots < 1 or slots * self.stride != frames:
             raise ConfigError(
                 "the slots of a mix are not the frames of the feature map",
                 where="method.stride, recipe.frames",

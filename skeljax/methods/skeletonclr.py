@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from skeljax.errors import ConfigError, choose
+from skeljax.errors import ConfigError, check_number, choose
 from skeljax.losses import contrastive as losses
 from skeljax.methods.base import Facts
 from skeljax.models import Features
@@ -97,7 +97,14 @@ class SkeletonCLR:
     knn_temperature: float = 0.1
 
     def __post_init__(self):
-        if self.queue % self.facts.batch:
+        for field in ("dim", "crops", "knn_k"):
+            value = getattr(self, field)
+            check_number(f"method.{field}", value, value >= 1, "1 or more")
+        for field in ("temperature", "knn_temperature"):
+            value = getattr(self, field)
+            check_number(f"method.{field}", value, value > 0, "more than 0")
+        check_number("method.momentum", self.momentum, 0 <= self.momentum <= 1, "0 to 1")
+        if self.queue < self.facts.batch or self.queue % self.facts.batch:
             raise ConfigError(
                 "the queue does not hold whole batches",
                 where="method.queue",
@@ -248,8 +255,11 @@ def follow(old, new, momentum):
 def enqueue(queue, pointer, rows):
     """Writes N rows into the K of a ring from `pointer`; returns it and the next pointer.
 
-    K is a multiple of N, so that a write never goes round the end. The rows of a sharded batch are
-    those of all devices, in the order of the batch: every device ends with the same queue.
+    K is a multiple of N, so that a write never goes round the end, but with the pointer that a run
+    of another batch left: then it begins again. The rows of a sharded batch are those of all
+    devices, in the order of the batch: every device ends with the same queue.
     """
+    size, count = queue.shape[0], rows.shape[0]
+    pointer = jnp.where(pointer + count > size, 0, pointer)
     written = jax.lax.dynamic_update_slice_in_dim(queue, rows.astype(queue.dtype), pointer, 0)
-    return written, ((pointer + rows.shape[0]) % queue.shape[0]).astype(pointer.dtype)
+    return written, (pointer + count) % size
