@@ -130,9 +130,9 @@ def test_the_queue_is_a_ring_of_whole_batches():
         queue, pointer = base.enqueue(queue, pointer, jnp.full((2, 2), float(n)))
     assert queue[:, 0].tolist() == [4, 4, 5, 5, 3, 3] and pointer == 4
     pointer = jnp.int32(3)  # as init_from loads it of a run of other batches
-    for n in range(6, 9):
+    for n in range(6, 10):
         queue, pointer = base.enqueue(queue, pointer, jnp.full((2, 2), float(n)))
-    assert queue[:, 0].tolist() == [8, 8, 6, 6, 7, 7] and pointer == 2
+    assert queue[:, 0].tolist() == [7, 7, 8, 8, 9, 9] and pointer == 0
     with pytest.raises(ConfigError, match="whole batches"):
         dataclasses.replace(make(), queue=10)
 
