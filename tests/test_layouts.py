@@ -39,6 +39,7 @@ def test_a_value_of_the_wrong_kind(field, value, tmp_path):
         (b"centre = 'a'\njoints = []", "unknown joint 'a'"),
         (b"centre = 'a'\njoints = [['a', 'a'], ['a', 'a']]", "must differ"),
         (b"centre = 'a'\njoints = [['a', 'b'], ['b', 'a']]", "in a circle"),
+        (GOOD.encode() + b"edges = [['c', 'a'], ['c', 'b']]", "is a tree"),
         (b"center = 'a'", "did you mean 'centre'"),
     ],
 )

@@ -217,6 +217,11 @@ def load_layout(path) -> Layout:
     parents = tuple(joint(parent) for _, parent in rows)
     _check_no_cycle(names, parents, path)
     other = {joint(child): joint(parent) for child, parent in spec.get("edges", ())}
+    if len(other) < len(spec.get("edges", ())):
+        raise ConfigError(
+            "the graph is a tree: a joint hangs on one other", where=path,
+            found="two `edges` of one joint", expected='[["joint", "what it hangs on"], ...]',
+        )  # fmt: skip
     edges = tuple((v, other.get(v, p)) for v, p in enumerate(parents) if other.get(v, p) != v)
     parts = {
         field: tuple((n, tuple(joint(j) for j in part)) for n, part in spec.get(field, {}).items())
