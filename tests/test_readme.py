@@ -10,6 +10,7 @@ import pytest
 import test_presets
 from skeljax import presets
 from skeljax.cli import VERBS
+from skeljax.models import BACKBONES
 
 REPO = pathlib.Path(__file__).resolve().parents[1]
 README = (REPO / "README.md").read_text()
@@ -95,3 +96,18 @@ def test_ci_runs_the_test_command_of_the_readme():
     command = re.search(r"<!-- tests -->\s*```sh\n(.*?)```", README, re.DOTALL)[1]
     assert "pytest" in command
     assert ".ci/run" in (REPO / ".github" / "workflows" / "tests.yml").read_text()
+
+
+def test_the_table_of_backbones_is_its_file():
+    page = (REPO / "docs" / "backbones.md").read_text()
+    results = REPO / "benchmarks" / "results" / "backbones_train.json"
+    learned = json.loads(results.read_text())["results"]
+    for name in BACKBONES:
+        cells = [
+            f"{run['first']:.2f} to {run['last']:.2f}"
+            for runs in learned.values()
+            for run in (runs[name]["float32"], runs[name]["bfloat16"])
+        ]
+        assert f"| `{name}` | {' | '.join(cells)} |" in page
+        assert all(run["last"] < run["first"] for runs in learned.values()
+                   for run in runs[name].values())  # fmt: skip
