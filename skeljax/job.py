@@ -18,6 +18,7 @@ from skeljax.errors import ConfigError, DataError, check_number, choose
 from skeljax.layouts import Layout, get_layout, layout_from_json
 from skeljax.losses import LOSSES
 from skeljax.methods import METHODS, Facts, Method
+from skeljax.methods.crosclr import check_joints
 from skeljax.models import BACKBONES
 from skeljax.prepare import prepare
 
@@ -170,14 +171,8 @@ def build(config: ConfigDict, facts: Facts) -> Job:
     net = _make(BACKBONES, "model", model, layout=layout, num_person=facts.num_bodies, dtype=dtype)
     train_recipe, test_recipe = _make(RECIPES, "recipe", recipe, layout=layout)
     given = {"net": net, "facts": facts}
-    if "streams" in method and config.stream != "joint":
-        raise ConfigError(
-            "CrosSCLR derives its streams from the joints itself",
-            where="stream",
-            found=config.stream,
-            expected="joint",
-            do="leave the stream out; method.streams names them",
-        )
+    if "streams" in method:
+        check_joints(config.stream, where="stream")
     loss = config.loss.to_dict()
     if loss["name"]:  # a method without losses refuses it by name
         given["loss"] = _make(LOSSES, "loss", loss, facts=facts)

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from skeljax import files, fuse, metrics, rundir, scores
 from skeljax.data.streams import stream as make_stream
-from skeljax.errors import ConfigError, choose
+from skeljax.errors import ConfigError, check_number, choose
 from skeljax.layouts import get_layout
 from skeljax.methods import METHODS
 from skeljax.report import aligned
@@ -78,11 +78,8 @@ def check(config: ConfigDict) -> None:
         for stream in streams:
             choose("stream", stream, config.row.streams, where=where)
     for stream, share in config.row.epochs.items():
-        if not 0 < share <= 1:
-            raise ConfigError(
-                "the epochs of a stream are a share of train.epochs", where=f"row.epochs.{stream}",
-                found=share, expected="above 0, and 1 at most",
-            )  # fmt: skip
+        of = "a share of train.epochs: more than 0, at most 1"
+        check_number(f"row.epochs.{stream}", share, 0 < share <= 1, of)
     if not config.train.test_last:
         raise ConfigError("a row is made of tested streams", where="train.test_last", found=False)
     if config.row.rule == "logits" and _tests_give_probabilities(config):

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from skeljax import presets
 from skeljax.errors import ConfigError
+from skeljax.methods.crosclr import check_joints
 
 PRETRAINING = ("skelemixclr_plus", "skelemixclr", "skeletonclr", "crosclr", "crosclr3")
 PROTOCOLS = ("linear", "finetune", "semi", "knn")
@@ -195,13 +196,8 @@ def _streams(config: ConfigDict, chosen: dict[str, str], rule: str) -> ConfigDic
 def _base(source: str, method: str, chosen: dict[str, str]) -> ConfigDict:
     """Data, recipe and backbone of a pre-training method, and of all that starts from it."""
     of, cross = SOURCES[source], method in (*CROSS, "skeletonclr")
-    if method in CROSS and chosen["stream"] != "joint":
-        raise ConfigError(
-            "CrosSCLR derives its streams from the joints itself",
-            where="the text after the colon of --config",
-            found=chosen["stream"],
-            do="leave the stream out; config.method.streams names them",
-        )
+    if method in CROSS:
+        check_joints(chosen["stream"], where="the text after the colon of --config")
     config = presets.base()
     config.stream, config.scale = chosen["stream"], chosen["scale"]
     config.data.dataset = of.name.format(chosen["protocol"])

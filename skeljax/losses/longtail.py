@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from skeljax.errors import ConfigError
+from skeljax.errors import check_number
 
 MASKED = -1e7  # a logit that takes no part
 _SHARE = ("0 to 1", lambda value: 0 <= value <= 1)
@@ -42,11 +42,9 @@ class Loss:
 
     def __post_init__(self):
         for name, (expected, fits) in (_LIMITS | self.limits).items():
-            if hasattr(self, name) and not fits(found := getattr(self, name)):
-                raise ConfigError(
-                    "an argument is out of its range", where=f"loss.{name}", found=found,
-                    expected=expected,
-                )  # fmt: skip
+            if hasattr(self, name):
+                found = getattr(self, name)
+                check_number(f"loss.{name}", found, fits(found), expected)
 
     def cost(self, logits: jax.Array, second: jax.Array, rng: jax.Array | None) -> jax.Array:
         """(N,K) logits -> (N,K) cost of each clip if its label were k.

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from skeljax.errors import ConfigError
+from skeljax.errors import ConfigError, check_number
 from skeljax.layouts import Layout
 from skeljax.losses.longtail import ActionAware, Loss
 from skeljax.methods.supervised import Supervised
@@ -51,11 +51,8 @@ class BRL(Supervised):
     def __post_init__(self):
         super().__post_init__()
         layout = self.facts.layout
-        if not 0 <= self.ratio <= 1:
-            raise ConfigError(
-                "it is a share of the batch", where="method.ratio", found=self.ratio,
-                expected="0 to 1",
-            )  # fmt: skip
+        share = "a share of the batch: 0 to 1"
+        check_number("method.ratio", self.ratio, 0 <= self.ratio <= 1, share)
         if self.ratio and not (layout.upper and layout.lower):
             raise ConfigError(
                 "the skeleton is not divided into upper and lower body",

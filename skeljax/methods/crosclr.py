@@ -46,6 +46,18 @@ def check_streams(streams: tuple[str, ...]) -> None:
         )
 
 
+def check_joints(name: str, where: str) -> None:
+    """Raises ConfigError unless the stream that a config names is the joints'."""
+    if name != "joint":
+        raise ConfigError(
+            "CrosSCLR derives its streams from the joints itself",
+            where=where,
+            found=name,
+            expected="joint",
+            do="leave the stream out; method.streams names them",
+        )
+
+
 class Entry(nn.Module):
     """Linear, ReLU before the joint stream's head: the public code's heads of other streams."""
 
