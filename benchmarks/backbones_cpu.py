@@ -3,12 +3,15 @@
     python benchmarks/backbones_cpu.py --json benchmarks/results/backbones_cpu.json
 
 Step, batch and what is timed are those of ctrgcn_cpu.py. Every backbone lives in a process of its
-own and takes single steps in turn with CTR-GCN's process, so that a busy machine slows both alike;
-reported are minima over the rounds. The file is written after every backbone, and what it holds
-already is not measured again. The columns:
+own and takes single steps in turn with CTR-GCN's process and, where torch is installed and
+torch_networks.py has the backbone, with PyTorch's, so that a busy machine slows all alike; reported
+are minima over the rounds. The file is written after every backbone, and what it holds already is
+not measured again. Names that differ in initial values only (ctrgcn_pyskl) are not measured again
+either. The columns:
 
     train_cpu, infer_cpu  processor time of all threads, ms a clip; steadier than the clock's
     train/ctr             that over CTR-GCN's in the same minutes
+    train/torch           wall clock over PyTorch's
     train per flop        that over the ratio of FLOPs: how much slower than its size a backbone is
     train_compile_s       of the whole training step, cold; ..._cpu_s is its processor time
 
@@ -18,6 +21,8 @@ FLOPs are counted by XLA before it optimises.
 from __future__ import annotations
 
 import argparse
+import importlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -27,9 +32,13 @@ from ctrgcn_cpu import BATCH, SHAPES, UNIT, Side, take_turns
 
 from skeljax.models import BACKBONES
 
+TORCH = ["torch"] * bool(importlib.util.find_spec("torch"))
+NETWORKS = importlib.import_module("torch_networks").NETWORKS if TORCH else {}
 BESIDE = "ctrgcn"  # that the others are compared with
+TWINS = {"ctrgcn_pyskl", "aagcn_pyskl", "stgcn_original", "stgcn_crosclr"}  # measured when named
 COLUMNS = (
-    "train_cpu", "train/ctr", "train per flop", "infer_cpu", "infer/ctr", "infer per flop",
+    "train_cpu", "train/ctr", "train per flop", "train/torch",
+    "infer_cpu", "infer/ctr", "infer per flop", "infer/torch",
     "train_gflop", "infer_gflop", "train_compile_s", "train_compile_cpu_s", "infer_compile_s",
 )  # fmt: skip
 
@@ -40,16 +49,27 @@ def measure(name, unit, shape, rounds, batch):
     Args:
       unit: the Side of CTR-GCN, which takes its turns; itself compared, it takes both.
     """
-    side = unit if name == BESIDE else Side("skeljax", shape, name, batch)
-    times = take_turns({"own": side, "unit": unit}, rounds)
-    row = times["own"] | side.facts | {"load": os.getloadavg()[0]}
+    sides = {"own": unit if name == BESIDE else Side("skeljax", shape, name, batch), "unit": unit}
+    if name in NETWORKS:
+        sides["torch"] = Side("torch", shape, name, batch)
+    times = take_turns(sides, rounds)
+    facts = sides["own"].facts
+    row = times["own"] | facts | {"load": os.getloadavg()[0]}
     for what in ("train", "infer"):
         row[f"{what}/ctr"] = row[f"{what}_cpu"] / times["unit"][f"{what}_cpu"]
-        flops = side.facts[f"{what}_gflop"] / unit.facts[f"{what}_gflop"]
-        row[f"{what} per flop"] = row[f"{what}/ctr"] / flops
-    if side is not unit:
-        side.close()
+        row[f"{what} per flop"] = row[f"{what}/ctr"] / (
+            facts[f"{what}_gflop"] / unit.facts[f"{what}_gflop"]
+        )
+        if "torch" in sides:
+            row[f"{what}/torch"] = row[what] / times["torch"][what]
+    for side in sides.values():
+        if side is not unit:
+            side.close()
     return row
+
+
+def shown(row):
+    return [f"{row[column]:.2f}" if column in row else "-" for column in COLUMNS]
 
 
 def main():
@@ -70,18 +90,19 @@ def main():
             parser.error(f"{args.json} was measured with --batch {there['batch']}")
         shapes = there["results"]
     results = shapes.setdefault(args.shape, {})
-    wanted = [name for name in args.names or BACKBONES if name not in results]
+    measured = [name for name in BACKBONES if name not in TWINS]
+    wanted = [name for name in args.names or measured if name not in results]
     unit = Side("skeljax", args.shape, BESIDE, args.batch) if wanted else None
     for name in wanted:
         results[name] = measure(name, unit, args.shape, args.rounds, args.batch)
-        print(name, *(f"{column} {results[name][column]:.2f}" for column in COLUMNS), flush=True)
+        print(name, *(f"{c} {v}" for c, v in zip(COLUMNS, shown(results[name]))), flush=True)
         if args.json:
-            record.write(args.json, shapes, batch=args.batch, unit=UNIT)
+            record.write(args.json, shapes, *TORCH, batch=args.batch, unit=UNIT)
     if unit:
         unit.close()
     print(f"{args.shape:<18}", *(f"{column:>19}" for column in COLUMNS))
     for name, row in results.items():
-        print(f"{name:<18}", *(f"{row[column]:19.2f}" for column in COLUMNS))
+        print(f"{name:<18}", *(f"{value:>19}" for value in shown(row)))
 
 
 if __name__ == "__main__":

@@ -96,10 +96,10 @@ def jax_side(shape, backbone, batch):
     return train, infer, facts
 
 
-def torch_side(shape, batch):
-    """The same for PyTorch."""
+def torch_side(shape, backbone, batch):
+    """The same for PyTorch; `backbone` one of torch_networks.NETWORKS."""
     import torch
-    from ctrgcn_torch import CTRGCN
+    from torch_networks import NETWORKS, Network
 
     from skeljax.layouts import get_layout
     from skeljax.models.graphs import spatial
@@ -107,7 +107,7 @@ def torch_side(shape, batch):
     name, num_person, frames, classes = SHAPES[shape]
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     adjacency = torch.from_numpy(spatial(get_layout(name)))
-    net = CTRGCN(adjacency, num_person, classes)
+    net = Network(*NETWORKS[backbone], adjacency, num_person, classes)
     x = torch.randn(batch, num_person, frames, adjacency.shape[-1], 3)
     y = torch.randint(classes, (batch,))
     optimizer = torch.optim.SGD(
@@ -130,10 +130,7 @@ def torch_side(shape, batch):
 
 def serve(side, shape, backbone, batch):
     """Answers every line ``train`` or ``infer`` on stdin with its wall and cpu ms a clip."""
-    if side == "torch":
-        made = torch_side(shape, batch)
-    else:
-        made = jax_side(shape, backbone, batch)
+    made = {"skeljax": jax_side, "torch": torch_side}[side](shape, backbone, batch)
     functions = dict(zip(("train", "infer"), made))
     for function in functions.values():
         function()
