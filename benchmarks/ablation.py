@@ -1,7 +1,7 @@
 """What each part of a method gives: tables of short runs with their spread over seeds.
 
     python benchmarks/ablation.py brl --workdir runs/brl
-    python benchmarks/ablation.py brl-nwucla --workdir runs/brl-nwucla --seeds 0,1,2
+    python benchmarks/ablation.py longtail-nwucla --workdir runs/longtail --seeds 0,1,2
 
 The first is sized for five minutes on two idle CPU cores and needs no data. Every cell is an
 ordinary run in a folder of its own; what is there is not trained again, so that more seeds can be
@@ -29,7 +29,12 @@ from skeljax.job import load_stores
 from skeljax.losses import LOSSES
 from skeljax.stop import Stop
 
-COLUMNS = ("top1", "mean_class", "head", "middle", "tail")  # the last three of long-tailed sets
+KEPT = ("seed", "epoch", "hardware", "versions", "git", "fingerprint", "wall_s")
+COLUMNS = (
+    "top1", "mean_class",
+    "head", "middle", "tail",  # of long-tailed sets
+    "knn", "linear", "linear_best",  # of pre-training, by pretraining_seeds.py
+)  # fmt: skip
 REPO = pathlib.Path(__file__).resolve().parents[1]
 
 
@@ -78,6 +83,18 @@ def losses(config: str) -> list[Line]:
     return [Line(name, f"{config},{name}") for name in LOSSES]
 
 
+def longtail(config: str) -> list[Line]:
+    """BRL's parts and every other loss alone: 13 frames, 12 epochs of two passes."""
+
+    def brief(config, change):
+        config.recipe.frames = 13
+        config.train.epochs = config.train.validate_every = 12
+        change(config)
+
+    lines = brl(config) + [line for line in losses(config) if line.name != "ce"]
+    return [line._replace(change=functools.partial(brief, change=line.change)) for line in lines]
+
+
 def small(config, **method):
     """NW-UCLA, joint: a network of quarter width on 13 frames, 25 passes."""
     config.scale = "cpu"
@@ -101,10 +118,8 @@ NWUCLA = [
 TABLES = {
     "brl": brl("configs/synthetic_brl.py:stgcnpp"),
     "losses": losses("configs/synthetic_brl.py:stgcnpp"),
-    "brl-nwucla": brl("configs/nwucla_brl.py:cpu,stgcnpp"),
-    "brl-nwucla-ctrgcn": brl("configs/nwucla_brl.py:cpu,ctrgcn"),
-    "losses-nwucla": losses("configs/nwucla_brl.py:cpu,stgcnpp"),
-    "losses-nwucla-ctrgcn": losses("configs/nwucla_brl.py:cpu,ctrgcn"),
+    "longtail-nwucla": longtail("configs/nwucla_brl.py:cpu,stgcnpp"),
+    "longtail-nwucla-ctrgcn": longtail("configs/nwucla_brl.py:cpu,ctrgcn"),
     "nwucla": NWUCLA,
 }
 
@@ -131,8 +146,7 @@ def numbers(folder: pathlib.Path) -> dict:
         thirds = metrics.thirds(scores.train_counts)
         groups = metrics.group_accuracy(scores.scores, scores.label, thirds)
         found |= {name: float(accuracy) for name, accuracy in groups.items()}
-    kept = ("seed", "epoch", "hardware", "versions", "git", "fingerprint", "wall_s")
-    return found | {field: result[field] for field in kept}
+    return found | {field: result[field] for field in KEPT}
 
 
 def cells(runs: list[dict], columns: list[str]) -> list[str]:

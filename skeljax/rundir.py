@@ -132,23 +132,25 @@ def warm_start(about: dict, state, mesh) -> dict:
     before = saved.about(saved.latest)
     check_streams(before["config"]["method"], about["config"]["method"])
     check_backbone(before, about, _backbone(theirs) == _backbone(_flat(ours)))
-    fresh = [
-        f"{path} {tuple(leaf.shape)}"
-        + (f", there {tuple(theirs[path].shape)}" if path in theirs else "")
-        for path, leaf in _flat(ours).items()
-        if path not in fits
+    here = _flat(ours)
+    other = [
+        f"{path} {tuple(leaf.shape)}, there {tuple(theirs[path].shape)}"
+        for path, leaf in here.items()
+        if path in theirs and path not in fits
     ]
-    unused = [
-        f"{path} {tuple(leaf.shape)}" for path, leaf in theirs.items() if path not in _flat(ours)
-    ]
+    fresh = [path for path in here if path not in theirs]
+    unused = [path for path in theirs if path not in here]
     if is_main():
-        print(f"from {source}: loaded {len(fits)} arrays of {len(_flat(ours))}")
-        for title, paths in (("re-initialised", fresh), ("unused", unused)):
-            print(f"  {title} {len(paths)}" + ": " * bool(paths) + "; ".join(paths))
-        for field, here in _compared(about).items():
-            there = _compared(before).get(field, here)
-            if there != here:
-                print(f"  {field} was {there!r} there, is {here!r} here")
+        print(f"from {source}: loaded {len(fits)} arrays of {len(here)}")
+        for title, shown, count in (
+            ("re-initialised", other + _folded(fresh, here), len(other) + len(fresh)),
+            ("unused", _folded(unused, theirs), len(unused)),
+        ):
+            print(f"  {title} {count}" + ": " * bool(count) + "; ".join(shown))
+        for field, value in _compared(about).items():
+            there = _compared(before).get(field, value)
+            if there != value:
+                print(f"  {field} was {there!r} there, is {value!r} here")
 
     def pick(path, leaf):
         return replicate(fits[_name(path)], mesh) if _name(path) in fits else leaf
@@ -323,6 +325,22 @@ def _tupled(value):
 
 def _name(path) -> str:
     return ".".join(str(getattr(part, "key", getattr(part, "idx", part))) for part in path)
+
+
+def _folded(paths: list[str], arrays: dict[str, np.ndarray]) -> list[str]:
+    """Each path with its shape; where all of a branch of `arrays` is meant, the branch once."""
+    meant, found = set(paths), {}
+    for path in paths:
+        parts = path.split(".")
+        branches = [".".join(parts[:end]) for end in range(2, len(parts))]
+        for branch in branches:
+            inside = [other for other in arrays if other.startswith(f"{branch}.")]
+            if len(inside) > 1 and meant.issuperset(inside):
+                found[f"{branch} ({len(inside)} arrays)"] = None
+                break
+        else:
+            found[f"{path} {tuple(arrays[path].shape)}"] = None
+    return list(found)
 
 
 def _flat(tree) -> dict[str, np.ndarray]:

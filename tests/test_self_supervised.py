@@ -174,6 +174,17 @@ def test_transfer_to_another_skeleton(method, pretrained):
     assert fresh == {"data_bn", "importance"} and encoder > 5
 
 
+def test_what_of_a_pretraining_is_unused_is_told_by_branch(pretrained, capsys):
+    """Its key encoder, queue and projection are a line, not a page."""
+    warm_started(config("unused", "linear", init_from=str(pretrained[1])), "ucla20")
+    said = capsys.readouterr().out.split("unused ")[1]
+    whole = runs.variables(pretrained[1])
+    keys = len(jax.tree.leaves(whole["extra"]["key"]))
+    assert keys > 20 and f"extra.key ({keys} arrays)" in said
+    assert "params.projection (" in said and "extra.queue (" in said
+    assert "extra.key." not in said and len(said) < 500
+
+
 def test_memory_of_queue_and_key_encoder():
     made = self_supervised.pretraining("ntu60", "skeletonclr")
     built = job.build(made, job.training_facts(made, tiny.store(8, layout="ntu25"), 1))

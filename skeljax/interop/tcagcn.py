@@ -14,8 +14,7 @@ _BLOCK = {
         for ours, theirs in _CONVS.items()
     },
     **{
-        f"gcn/tcagc/calibrate{k + 1}/{ours}": (f"gcn1.convs.{k}.conv_rf.{theirs}",)
-        for k in range(3)
+        f"gcn/tcagc/calibrate/{ours}": names.several(f"gcn1.convs.{{}}.conv_rf.{theirs}", range(3))
         for ours, theirs in _CALIBRATION.items()
     },
 }

@@ -284,6 +284,7 @@ class Conv(nn.Module):
       stride, dilation: over time.
       kernel_init, bias_init: initial values.
       use_bias: whether there is one.
+      groups: G of the channels that do not mix, in and out; the kernel has C / G channels.
     """
 
     features: int
@@ -293,11 +294,12 @@ class Conv(nn.Module):
     kernel_init: Initializer | None = None
     bias_init: Initializer = nn.initializers.zeros
     use_bias: bool = True
+    groups: int = 1
 
     @nn.compact
     def weights(self, channels: int) -> tuple[jax.Array, jax.Array | None]:
         """Kernel and bias for input of so many channels."""
-        shape = (channels, self.features)
+        shape = (channels // self.groups, self.features)
         if self.kernel_size > 1:
             shape = (self.kernel_size, *shape)
         init = self.kernel_init or kaiming_out(self.kernel_size * self.features)
@@ -306,9 +308,18 @@ class Conv(nn.Module):
 
     def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
         """The convolution itself, without the bias."""
-        if self.kernel_size == 1:
-            return pointwise(every(x, self.stride), kernel)
-        return temporal_conv(x, kernel, self.stride, self.dilation)
+
+        def one(x, kernel):
+            if self.kernel_size == 1:
+                return pointwise(every(x, self.stride), kernel)
+            return temporal_conv(x, kernel, self.stride, self.dilation)
+
+        if self.groups == 1:
+            return one(x, kernel)
+        x = x.reshape(self.groups, -1, *x.shape[1:])
+        kernel = kernel.reshape(*kernel.shape[:-1], self.groups, -1)
+        y = jax.vmap(one)(x, jnp.moveaxis(kernel, -2, 0))
+        return y.reshape(-1, *y.shape[2:])
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
@@ -320,7 +331,7 @@ class Conv(nn.Module):
 class ConvNorm(nn.Module):
     """Convolution and batch norm; in evaluation folded into one product.
 
-    Attributes: those of `Conv`, and the batch norm's `scale_init`.
+    Attributes: those of `Conv` but `use_bias`, and the batch norm's `scale_init`.
     """
 
     features: int
@@ -330,13 +341,14 @@ class ConvNorm(nn.Module):
     kernel_init: Initializer | None = None
     bias_init: Initializer = nn.initializers.zeros
     scale_init: Initializer = nn.initializers.ones
+    groups: int = 1
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(C, B, T, V) -> (D, B, ceil(T / stride), V)."""
         conv = Conv(
             self.features, self.kernel_size, self.stride, self.dilation,
-            self.kernel_init, self.bias_init, name="conv",
+            self.kernel_init, self.bias_init, groups=self.groups, name="conv",
         )  # fmt: skip
         kernel, bias = conv.weights(x.shape[0])
         norm = BatchNorm(axis=0, scale_init=self.scale_init, name="bn")

@@ -27,17 +27,29 @@ SUBSETS = ctrgcn.SUBSETS
 
 
 class Calibration(nn.Module):
-    """What each frame makes of the weights: a factor a channel and frame, 1 + route(x)."""
+    """What each frame makes of the weights: a factor a channel and frame, 1 + route(x).
+
+    Every subset has its own; side by side as groups, they are one product a layer.
+    """
 
     features: int
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Means over joints (C, B, T, 1) -> (D, B, T, 1)."""
-        channels = x.shape[0]
-        y = x + Conv(channels, name="whole")(x.mean(2, keepdims=True))
-        y = nn.relu(ConvNorm(channels // 2, kernel_size=3, name="squeeze")(y, train=train))
-        return 1 + Conv(self.features, kernel_size=3, use_bias=False, name="excite")(y)
+        """Means over joints (C, B, T, 1) -> (SUBSETS, D, B, T, 1)."""
+        channels, squeezed = x.shape[0], x.shape[0] // 2
+        whole = Conv(SUBSETS * channels, kernel_init=kaiming_out(channels), name="whole")
+        y = jnp.tile(x, (SUBSETS, 1, 1, 1)) + whole(x.mean(2, keepdims=True))
+        squeeze = ConvNorm(
+            SUBSETS * squeezed, 3, kernel_init=kaiming_out(3 * squeezed), groups=SUBSETS,
+            name="squeeze",
+        )  # fmt: skip
+        excite = Conv(
+            SUBSETS * self.features, 3, kernel_init=kaiming_out(3 * self.features), use_bias=False,
+            groups=SUBSETS, name="excite",
+        )  # fmt: skip
+        y = excite(nn.relu(squeeze(y, train=train)))
+        return 1 + y.reshape(SUBSETS, -1, *y.shape[1:])
 
 
 class TCAGC(ctrgcn.CTRGC):
@@ -58,11 +70,12 @@ class TCAGC(ctrgcn.CTRGC):
         value, _ = conv(kernel_init=init, use_bias=False, name="value").weights(channels)
         if self.unused:
             conv(kernel_init=kaiming_out(self.features), name="unused").weights(channels)
-        pooled = x.mean(3, keepdims=True)
+        calibrate = Calibration(self.features, name="calibrate")
+        factors = calibrate(x.mean(3, keepdims=True), train=train)
         total = 0.0
-        subsets = zip(self.topologies(x), jnp.split(value, SUBSETS, -1))
-        for k, ((relation, mix), kernel) in enumerate(subsets, 1):
-            factor = Calibration(self.features, name=f"calibrate{k}")(pooled, train=train)
+        for factor, kernel, (relation, mix) in zip(
+            factors, jnp.split(value, SUBSETS, -1), self.topologies(x)
+        ):
             total += aggregate(factor * pointwise(x, kernel), pointwise(relation, mix))
         return total
 
