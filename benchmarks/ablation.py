@@ -84,10 +84,11 @@ def losses(config: str) -> list[Line]:
 
 
 def longtail(config: str) -> list[Line]:
-    """BRL's parts and every other loss alone: 13 frames, 12 epochs of two passes."""
+    """BRL's parts and every other loss alone: 13 frames, six blocks, 12 epochs of two passes."""
 
     def brief(config, change):
         config.recipe.frames = 13
+        config.model.update(depth=6, grow=(3, 5))
         config.train.epochs = config.train.validate_every = 12
         change(config)
 
