@@ -47,14 +47,17 @@ def measure(name, unit, shape, rounds, batch):
     """{"train": ms a clip, "train_cpu": ms, "train_gflop": ..., ...} of one backbone.
 
     Args:
-      unit: the Side of CTR-GCN, which takes its turns; itself compared, it takes both.
+      unit: the Side of CTR-GCN, which takes its turns.
     """
-    sides = {"own": unit if name == BESIDE else Side("skeljax", shape, name, batch), "unit": unit}
+    sides = {"unit": unit}
+    if name != BESIDE:
+        sides["own"] = Side("skeljax", shape, name, batch)
     if name in NETWORKS:
         sides["torch"] = Side("torch", shape, name, batch)
     times = take_turns(sides, rounds)
-    facts = sides["own"].facts
-    row = times["own"] | facts | {"load": os.getloadavg()[0]}
+    own = "unit" if name == BESIDE else "own"
+    facts = sides[own].facts
+    row = times[own] | facts | {"load": os.getloadavg()[0]}
     for what in ("train", "infer"):
         row[f"{what}/ctr"] = row[f"{what}_cpu"] / times["unit"][f"{what}_cpu"]
         row[f"{what} per flop"] = row[f"{what}/ctr"] / (

@@ -20,6 +20,7 @@ from skeljax.models.layers import (
     at_least_float32,
     check_width,
     kaiming_out,
+    over_first,
     shortcut,
     torch_default,
 )
@@ -40,15 +41,23 @@ def nearest(x: jax.Array, count: int) -> jax.Array:
     return jax.lax.top_k(-distance, count)[1]
 
 
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
 def peak(x: jax.Array, axis: int) -> jax.Array:
     """Maximum over an axis, whose gradient goes to the first place that has it.
 
     That of jnp.max compares with the maximum again, and is NaN where the compiler rounds the two
     differently.
     """
-    place = jnp.argmax(jax.lax.stop_gradient(x), axis, keepdims=True)
+    return x.max(axis)
+
+
+def _peak_back(axis, x, dy):
+    place = jnp.argmax(x, axis, keepdims=True)
     here = jax.lax.broadcasted_iota(place.dtype, x.shape, axis % x.ndim) == place
-    return jnp.where(here, x, 0).sum(axis)
+    return (jnp.where(here, jnp.expand_dims(dy, axis), 0),)
+
+
+peak.defvjp(lambda x, axis: (peak(x, axis), x), _peak_back)
 
 
 class EdgeConv(nn.Module):
@@ -146,8 +155,9 @@ class HDGC(nn.Module):
             weight = AHA(self.groups, name="aha")(highest, train=train)
             ours, theirs = jnp.split(weight[..., None], [SUBSETS * quarter], axis=1)
             y, edge = y * ours[..., None], edge * theirs
-        edge = jnp.broadcast_to(edge.sum(0)[:, :, None], (quarter, bodies, frames, joints))
-        y = jnp.concatenate([y.sum(0), edge])
+        edge = over_first(edge)[:, :, None]
+        edge = jnp.broadcast_to(edge, (quarter, bodies, frames, joints))
+        y = jnp.concatenate([over_first(y), edge])
 
         norm = BatchNorm(axis=0, scale_init=nn.initializers.constant(1e-6), name="bn")
         x = shortcut(x, self.features, name="down", train=train)

@@ -13,13 +13,30 @@ from skeljax.models.ctrgcn import TCN
 from skeljax.models.layers import (
     BatchNorm,
     Conv,
+    along_first,
     at_least_float32,
+    over_first,
     shortcut,
     torch_uniform,
 )
 
 _XAVIER = nn.initializers.variance_scaling(2.0, "fan_avg", "uniform")  # of gain sqrt(2)
 MAX_STD = 100.0  # of the latent
+
+
+class ChannelNorm(nn.Module):
+    """Layer normalisation over the channels of every body, frame and joint."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(C, B, T, V) -> the same shape."""
+        wide, channels = at_least_float32(x), len(x)
+        centred = wide - along_first(over_first(wide) / channels, channels)
+        var = over_first(jnp.square(centred)) / channels
+        y = centred * along_first(jax.lax.rsqrt(var + 1e-5), channels)
+        scale = self.param("scale", nn.initializers.ones, (channels,))
+        bias = self.param("bias", nn.initializers.zeros, (channels,))
+        return (y * scale[:, None, None, None] + bias[:, None, None, None]).astype(x.dtype)
 
 
 class Attention(nn.Module):
@@ -36,9 +53,8 @@ class Attention(nn.Module):
         """(C, B, T, V) -> (H, B, T, V, V); rows, over the last axis, sum to 1."""
         channels, *others = x.shape
         size = max(channels // 8, 1)
-        norm = nn.LayerNorm(1e-5, x.dtype, reduction_axes=0, feature_axes=0, name="ln")
         init = {"kernel_init": nn.initializers.normal(1.0), "bias_init": torch_uniform(channels)}
-        both = Conv(2 * self.heads * size, **init, name="to_qk")(norm(x))
+        both = Conv(2 * self.heads * size, **init, name="to_qk")(ChannelNorm(name="ln")(x))
         query, key = both.reshape(2, self.heads, size, *others)
         score = jnp.einsum("hdbtv,hdbtu->hbtvu", query, key) * size**-0.5
         return jax.nn.softmax(at_least_float32(score)).astype(x.dtype)
@@ -65,14 +81,15 @@ class SAGC(nn.Module):
         init = nn.initializers.normal((2 / (self.features * channels * self.heads)) ** 0.5)
         value = Conv(self.heads * self.features, kernel_init=init, name="value")
         kernel, bias = value.weights(channels)
-        y = 0.0
+        # channels last, so that no product needs what it is given, or gives, turned round again
+        frames, y = x.transpose(1, 2, 3, 0), 0.0
         for head, weight in enumerate(jnp.split(kernel.astype(x.dtype), self.heads, -1)):
             topology = attention[head] * shared[head].astype(x.dtype)
-            moved = jnp.einsum("cbtu,cd->btud", x, weight)
-            y += jnp.einsum("btvu,btud->btvd", topology, moved)
+            gathered = jnp.einsum("btvu,btuc->btvc", topology, frames)
+            y += jnp.einsum("cd,btvc->dbtv", weight, gathered)
         norm = BatchNorm(axis=0, scale_init=nn.initializers.constant(1e-6), name="bn")
         bias = bias.reshape(self.heads, -1).sum(0)  # not part of what is summed over joints
-        y = norm(y.transpose(3, 0, 1, 2), train=train, bias=bias)
+        y = norm(y, train=train, bias=bias)
         return nn.relu(shortcut(x, self.features, name="down", train=train) + y)
 
 
