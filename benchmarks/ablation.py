@@ -119,6 +119,7 @@ NWUCLA = [
 TABLES = {
     "brl": brl("configs/synthetic_brl.py:stgcnpp"),
     "losses": losses("configs/synthetic_brl.py:stgcnpp"),
+    "brl-nwucla": brl("configs/nwucla_brl.py:cpu,stgcnpp"),
     "longtail-nwucla": longtail("configs/nwucla_brl.py:cpu,stgcnpp"),
     "longtail-nwucla-ctrgcn": longtail("configs/nwucla_brl.py:cpu,ctrgcn"),
     "nwucla": NWUCLA,

@@ -5,7 +5,7 @@
         --config.init_from=runs/pre --workdir runs/linear
 
 After the colon: a stream, and `published` or `cpu` (small, 60 epochs).
-No published number; ours: owed.
+No published number; ours, of the size `cpu`: docs/experiments.md.
 """
 
 from skeljax import self_supervised

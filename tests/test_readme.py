@@ -78,17 +78,30 @@ def test_there_are_results():
     assert ROWS
 
 
+def ablation_tables():
+    path = REPO / "benchmarks" / "ablation.py"
+    spec = importlib.util.spec_from_file_location("ablation", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_ablations_are_their_files():
     """A table in the docs stands under the name of its JSON, as ablation.py prints it."""
-    spec = importlib.util.spec_from_file_location("ablation", REPO / "benchmarks" / "ablation.py")
-    ablation = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(ablation)
+    ablation = ablation_tables()
     made = sorted((REPO / "benchmarks" / "results").rglob("ablation_*.json"))
     for path in made:
         name = re.escape(str(path.relative_to(REPO)))
         shown = [re.search(rf"{name}\)[^\n]*\n+```text\n(.*?)\n```", p, re.DOTALL) for p in PAGES]
         shown = [found[1] for found in shown if found]
         assert shown == [ablation.table(json.loads(path.read_text())["runs"])], path
+
+
+def test_ablations_are_made_by_tables_that_exist():
+    """What the docs say makes a table is one that ablation.py knows."""
+    ablation = ablation_tables()
+    named = {name for text in TEXTS for name in re.findall(r"ablation\.py ([\w-]+)", text)}
+    assert named and named <= set(ablation.TABLES)
 
 
 def test_ci_runs_the_test_command_of_the_readme():
