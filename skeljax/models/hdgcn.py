@@ -20,7 +20,6 @@ from skeljax.models.layers import (
     at_least_float32,
     check_width,
     kaiming_out,
-    over_first,
     shortcut,
     torch_default,
 )
@@ -150,14 +149,16 @@ class HDGC(nn.Module):
         y = BatchNorm(axis=0, name="subset_bn")(y, train=train, bias=bias)
         y = y.reshape(levels, SUBSETS * quarter, bodies, frames, joints)
         edge = EdgeConv(NEAR_JOINTS, name="edge")(level.mean(3), train=train)
+        each = jnp.split(y, levels)
         if self.attend:
             highest = jnp.concatenate([peak(y, 3), edge], axis=1)
             weight = AHA(self.groups, name="aha")(highest, train=train)
             ours, theirs = jnp.split(weight[..., None], [SUBSETS * quarter], axis=1)
-            y, edge = y * ours[..., None], edge * theirs
-        edge = over_first(edge)[:, :, None]
-        edge = jnp.broadcast_to(edge, (quarter, bodies, frames, joints))
-        y = jnp.concatenate([over_first(y), edge])
+            each = [one * w[..., None] for one, w in zip(each, jnp.split(ours, levels))]
+            edge *= theirs
+        y = sum(each)[0]  # added one by one: a sum over the leading axis is slow on a CPU
+        edge = edge.sum(0)[:, :, None]
+        y = jnp.concatenate([y, jnp.broadcast_to(edge, (quarter, bodies, frames, joints))])
 
         norm = BatchNorm(axis=0, scale_init=nn.initializers.constant(1e-6), name="bn")
         x = shortcut(x, self.features, name="down", train=train)
