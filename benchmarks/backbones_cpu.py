@@ -6,14 +6,14 @@ Step, batch and what is timed are those of ctrgcn_cpu.py. Every backbone lives i
 own and takes single steps in turn with CTR-GCN's process and, where torch is installed and
 torch_networks.py has the backbone, with PyTorch's, so that a busy machine slows all alike; reported
 are minima over the rounds. The file is written after every backbone, and what it holds already is
-not measured again. Names that differ in initial values only (ctrgcn_pyskl) are not measured again
-either. The columns:
+not measured again. Names that differ in initial values only (ctrgcn_pyskl) are not measured unless
+named. The columns, all of the wall clock:
 
-    train_cpu, infer_cpu  processor time of all threads, ms a clip; steadier than the clock's
-    train/ctr             that over CTR-GCN's in the same minutes
-    train/torch           wall clock over PyTorch's
-    train per flop        that over the ratio of FLOPs: how much slower than its size a backbone is
-    train_compile_s       of the whole training step, cold; ..._cpu_s is its processor time
+    train, infer    milliseconds a clip
+    train/ctr       that over CTR-GCN's in the same minutes
+    train per flop  that over the ratio of FLOPs: how much slower than its size a backbone is
+    train/torch     over PyTorch's in the same minutes
+    compile_s       seconds, cold; of the whole training step, and of inference
 
 FLOPs are counted by XLA before it optimises.
 """
@@ -37,9 +37,9 @@ NETWORKS = importlib.import_module("torch_networks").NETWORKS if TORCH else {}
 BESIDE = "ctrgcn"  # that the others are compared with
 TWINS = {"ctrgcn_pyskl", "aagcn_pyskl", "stgcn_original", "stgcn_crosclr"}  # measured when named
 COLUMNS = (
-    "train_cpu", "train/ctr", "train per flop", "train/torch",
-    "infer_cpu", "infer/ctr", "infer per flop", "infer/torch",
-    "train_gflop", "infer_gflop", "train_compile_s", "train_compile_cpu_s", "infer_compile_s",
+    "train", "train/ctr", "train per flop", "train/torch",
+    "infer", "infer/ctr", "infer per flop", "infer/torch",
+    "train_gflop", "infer_gflop", "train_compile_s", "infer_compile_s",
 )  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def measure(name, unit, shape, rounds, batch):
     facts = sides[own].facts
     row = times[own] | facts | {"load": os.getloadavg()[0]}
     for what in ("train", "infer"):
-        row[f"{what}/ctr"] = row[f"{what}_cpu"] / times["unit"][f"{what}_cpu"]
+        row[f"{what}/ctr"] = row[what] / times["unit"][what]
         row[f"{what} per flop"] = row[f"{what}/ctr"] / (
             facts[f"{what}_gflop"] / unit.facts[f"{what}_gflop"]
         )
