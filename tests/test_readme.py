@@ -124,3 +124,17 @@ def test_the_table_of_backbones_is_its_file():
         assert f"| `{name}` | {' | '.join(cells)} |" in page
         assert all(run["last"] < run["first"] for runs in learned.values()
                    for run in runs[name].values())  # fmt: skip
+
+
+def test_the_times_of_backbones_are_their_file():
+    page = (REPO / "docs" / "backbones.md").read_text()
+    file = REPO / "benchmarks" / "results" / "backbones_cpu.json"
+    for name, row in json.loads(file.read_text())["results"]["ntu60"].items():
+        cells = [
+            cell
+            for what in ("train", "infer")
+            for cell in (f"{row[what]:.0f}", f"{row[f'{what}/ctr']:.2f}",
+                         f"{row[f'{what} per flop']:.2f}",
+                         f"{row[f'{what}/torch']:.2f}" if f"{what}/torch" in row else "-")
+        ]  # fmt: skip
+        assert f"| `{name}` | {' | '.join(cells)} | {row['train_compile_s']:.0f} |" in page
