@@ -16,13 +16,9 @@ from skeljax.errors import ConfigError, check_number, choose
 from skeljax.losses import contrastive as losses
 from skeljax.methods.base import Facts
 from skeljax.models import Features
-from skeljax.models.layers import BatchNorm, at_least_float32
+from skeljax.models.layers import BatchNorm, around_one, at_least_float32
 
 STD = 0.02  # of the initial weights of the whole contrastive family
-
-
-def around_one(key, shape, dtype=jnp.float32):
-    return 1 + STD * jax.random.normal(key, shape, dtype)
 
 
 class Projection(nn.Module):
