@@ -83,9 +83,15 @@ def losses(config: str) -> list[Line]:
     return [Line(name, f"{config},{name}") for name in LOSSES]
 
 
+def slow(config):
+    """LDAM's scale of 30 multiplies the gradient too, by which it diverges at the rate of others."""
+    config.optim.base_lr /= 30
+
+
 def longtail(config: str) -> list[Line]:
     """BRL's parts and every other loss alone."""
-    return brl(config) + [line for line in losses(config) if line.name != "ce"]
+    others = [line for line in losses(config) if line.name != "ce"]
+    return [*brl(config), *others, Line("ldam, a thirtieth of the rate", f"{config},ldam", slow)]
 
 
 def sized(size: Callable, lines: list[Line]) -> list[Line]:
