@@ -111,10 +111,10 @@ def four_blocks(config):
 
 
 def brief(config):
-    """NW-UCLA-LT: 13 frames, six blocks, 12 epochs of two passes."""
+    """NW-UCLA-LT: 13 frames, four blocks, 12 epochs of two passes."""
     config.recipe.frames = 13
-    config.model.update(depth=6, grow=(3, 5))
-    config.train.epochs = config.train.validate_every = 12
+    config.train.epochs = 12
+    four_blocks(config)
 
 
 def small(config, **method):
