@@ -84,7 +84,7 @@ def losses(config: str) -> list[Line]:
 
 
 def slow(config):
-    """LDAM's scale of 30 multiplies the gradient too, by which it diverges at the rate of others."""
+    """LDAM's scale of 30 multiplies its gradient too: at the rate of others it diverges."""
     config.optim.base_lr /= 30
 
 
@@ -107,7 +107,7 @@ def sized(size: Callable, lines: list[Line]) -> list[Line]:
 def four_blocks(config):
     """Half of the synthetic runs' time is compilation."""
     config.model.update(depth=4, grow=(3,))
-    config.train.validate_every = config.train.epochs
+    config.train.validate_every = config.train.save_every = config.train.epochs
 
 
 def brief(config):
