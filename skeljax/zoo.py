@@ -75,9 +75,13 @@ def kept_bytes(function, params, *given) -> int:
 
 
 def multiply_adds(jaxpr) -> int:
-    """Of all products of matrices and convolutions in a jaxpr, loops taken by their length."""
+    """Of all products of matrices and convolutions in a jaxpr, loops taken by their length, and of
+    a choice by platform the plain form, which has most."""
     total = 0
     for equation in jaxpr.eqns:
+        if equation.primitive.name == "cond":
+            total += max(multiply_adds(branch.jaxpr) for branch in equation.params["branches"])
+            continue
         out = math.prod(equation.outvars[0].aval.shape)
         if equation.primitive.name == "dot_general":
             (contracted, _), _ = equation.params["dimension_numbers"]

@@ -135,6 +135,7 @@ def fake_python(folder, line: str) -> str:
         ("gpu.sh", "any.py 4 --workdir x", "--config any.py --devices 4 --workdir x"),
         ("tpu_pod.sh", "any.py --workdir x", "--distributed --config any.py --workdir x"),
         ("slurm.sh", "any.py --workdir x", "--distributed --config any.py --workdir x"),
+        ("cpu.sh", "any.py --workdir x", "--config any.py --workdir x"),
     ],
 )
 def test_what_a_launcher_starts(script, given, want, tmp_path):

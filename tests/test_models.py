@@ -9,7 +9,7 @@ import pytest
 
 from skeljax.errors import ConfigError
 from skeljax.layouts import get_layout
-from skeljax.models import BACKBONES, layers
+from skeljax.models import BACKBONES, layers, products
 from skeljax.models.ctrgcn import CTRGC
 from skeljax.models.heads import Classifier, Linear
 
@@ -74,11 +74,12 @@ def test_a_width_that_cannot_be_cut_is_named(name):
 
 
 @pytest.mark.parametrize(
-    "size, stride, dilation, frames", [(5, 1, 2, 11), (5, 2, 1, 11), (3, 2, 1, 8), (9, 1, 1, 4)]
+    "size, stride, dilation, frames",
+    [(5, 1, 2, 11), (5, 2, 1, 11), (3, 2, 1, 8), (9, 1, 1, 4), (9, 1, 1, 7), (15, 1, 1, 8)],
 )
 def test_temporal_convolution(size, stride, dilation, frames):
     x, kernel = normal(3, 2, frames, 4), normal(size, 3, 6)
-    got = layers.temporal_conv(x, kernel, stride, dilation)
+    got = products.temporal_conv(x, kernel, stride, dilation)
     want = np.zeros((6, 2, -(-frames // stride), 4))
     for t in range(want.shape[2]):
         for k in range(size):
@@ -91,7 +92,7 @@ def test_temporal_convolution(size, stride, dilation, frames):
 def test_max_pool():
     for stride, frames in [(1, 5), (2, 5), (2, 6)]:
         x = normal(2, 2, frames, 3) - 5  # zero padding would win
-        got = layers.max_pool(x, stride)
+        got = products.max_pool(x, stride)
         want = [x[:, :, max(t - 1, 0) : t + 2].max(2) for t in range(0, frames, stride)]
         np.testing.assert_array_equal(got, np.stack(want, 2))
 
@@ -110,8 +111,22 @@ def test_written_gradients_are_those_of_the_formula():
     def plain(spec):
         return lambda a, b: jnp.einsum(spec, a, b)
 
-    agree(layers.pointwise, plain("cbtv,cd->dbtv"), normal(3, 2, 5, 4), normal(3, 6))
-    agree(layers.aggregate, plain("cbtv,cbvw->cbtw"), normal(3, 2, 5, 4), normal(3, 2, 4, 6))
+    agree(products.pointwise, plain("cbtv,cd->dbtv"), normal(3, 2, 5, 4), normal(3, 6))
+    agree(products.aggregate, plain("cbtv,cbvw->cbtw"), normal(3, 2, 5, 4), normal(3, 2, 4, 6))
+    agree(products.aggregate_alike, plain("cbtv,bvw->cbtw"), normal(3, 2, 5, 4), normal(2, 4, 6))
+
+
+@pytest.mark.parametrize("frames", [8, 7, 1])
+def test_nine_frames_by_winograd_are_those_of_one_product(frames):
+    x, kernel, weight = normal(3, 2, frames, 4), normal(9, 3, 6), normal(6, 2, frames, 4)
+
+    def gradients(conv):
+        return jax.grad(lambda x, kernel: (conv(x, kernel) * weight).sum(), (0, 1))(x, kernel)
+
+    winograd, joined = products._winograd_conv, products._joined_conv
+    np.testing.assert_allclose(winograd(x, kernel), joined(x, kernel), rtol=1e-4, atol=1e-4)
+    for a, b in zip(gradients(winograd), gradients(joined)):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("axis", [0, -1])
@@ -160,7 +175,7 @@ def test_conv_norm_folds_in_evaluation():
     x, unit = normal(4, 2, 6, 3), layers.ConvNorm(5, kernel_size=3, stride=2)
     variables = perturbed(unit, x, train=False)
     conv, bn = variables["params"]["conv"], variables["params"]["bn"]
-    y = layers.temporal_conv(x, conv["kernel"], 2, 1) + conv["bias"][:, None, None, None]
+    y = products.temporal_conv(x, conv["kernel"], 2, 1) + conv["bias"][:, None, None, None]
     want = layers.BatchNorm(axis=0).apply(
         {"params": bn, "batch_stats": variables["batch_stats"]["bn"]}, y, train=False
     )

@@ -11,16 +11,8 @@ import jax.numpy as jnp
 from skeljax.layouts import Layout
 from skeljax.models import graphs
 from skeljax.models.backbone import Backbone, Block
-from skeljax.models.layers import (
-    BatchNorm,
-    Conv,
-    ConvNorm,
-    aggregate,
-    check_width,
-    kaiming_out,
-    pointwise,
-    shortcut,
-)
+from skeljax.models.layers import BatchNorm, Conv, ConvNorm, check_width, kaiming_out, shortcut
+from skeljax.models.products import aggregate_alike, pointwise
 
 SUBSETS = 3  # self, inward, outward
 
@@ -58,8 +50,7 @@ class AdaptiveGraphConv(nn.Module):
         kernel, bias = value.weights(channels)
         total = bias.reshape(SUBSETS, -1).sum(0).astype(x.dtype)[:, None, None, None]
         for graph, weight in zip(topology, jnp.split(kernel, SUBSETS, -1)):
-            graph = jnp.broadcast_to(graph, (channels, *graph.shape))
-            total += pointwise(aggregate(x, graph), weight)
+            total += pointwise(aggregate_alike(x, graph), weight)
         return total
 
 

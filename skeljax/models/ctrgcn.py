@@ -15,15 +15,13 @@ from skeljax.models.layers import (
     BatchNorm,
     Conv,
     ConvNorm,
-    aggregate,
     around_one,
     check_width,
     kaiming_out,
-    max_pool,
-    pointwise,
     shortcut,
     torch_default,
 )
+from skeljax.models.products import aggregate, max_pool, pointwise
 
 SUBSETS = 3  # self, inward, outward
 

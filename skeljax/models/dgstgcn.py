@@ -17,12 +17,12 @@ from skeljax.models.layers import (
     ConvNorm,
     DataNorm,
     Initializer,
-    aggregate,
     at_least_float32,
     check_width,
     shortcut,
     torch_default,
 )
+from skeljax.models.products import aggregate
 from skeljax.models.protogcn import rebuild
 from skeljax.models.stgcn import six_branches
 

@@ -10,15 +10,8 @@ import jax.numpy as jnp
 
 from skeljax.models.backbone import Backbone, Block, Features, to_features
 from skeljax.models.ctrgcn import TCN
-from skeljax.models.layers import (
-    BatchNorm,
-    Conv,
-    along_first,
-    at_least_float32,
-    over_first,
-    shortcut,
-    torch_uniform,
-)
+from skeljax.models.layers import BatchNorm, Conv, at_least_float32, shortcut, torch_uniform
+from skeljax.models.products import along_first, over_first
 
 _XAVIER = nn.initializers.variance_scaling(2.0, "fan_avg", "uniform")  # of gain sqrt(2)
 MAX_STD = 100.0  # of the latent

@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from skeljax.errors import ConfigError, choose
+from skeljax.models.products import every, pointwise, temporal_conv
 
 Initializer = Callable[..., jax.Array]
 INITIALS = ("torch", "normal", "kaiming")
@@ -198,101 +199,6 @@ class DataNorm(nn.Module):
             return norm(x.reshape(n, m, t, v * c), train=train).reshape(x.shape)
         by_frame = x.swapaxes(1, 2).reshape(n, t, m * v * c)
         return norm(by_frame, train=train).reshape(n, t, m, v, c).swapaxes(1, 2)
-
-
-@jax.custom_vjp
-def pointwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """1x1 convolution: (C, ...) and (C, D) -> (D, ...).
-
-    The gradient is written out because the automatic one multiplies with the channels last, which
-    costs a transpose of every activation.
-    """
-    y = _matmul(kernel.astype(x.dtype), x.reshape(x.shape[0], -1), 0, 0)
-    return y.reshape(-1, *x.shape[1:])
-
-
-def _pointwise_fwd(x, kernel):
-    return pointwise(x, kernel), (x, kernel)
-
-
-def _pointwise_bwd(saved, dy):
-    x, kernel = saved
-    flat_x, flat_dy = x.reshape(x.shape[0], -1), dy.reshape(dy.shape[0], -1)
-    dx = _matmul(kernel.astype(dy.dtype), flat_dy, 1, 0).reshape(x.shape)
-    return dx, _matmul(flat_x, flat_dy, 1, 1).astype(kernel.dtype)
-
-
-pointwise.defvjp(_pointwise_fwd, _pointwise_bwd)
-
-
-@jax.custom_vjp
-def aggregate(x: jax.Array, topology: jax.Array) -> jax.Array:
-    """Sum over joints: (C, B, T, V) and (C, B, V, W) -> (C, B, T, W); see `pointwise`."""
-    return _matmul(x, topology, 3, 2, batch=2)
-
-
-def _aggregate_fwd(x, topology):
-    return aggregate(x, topology), (x, topology)
-
-
-def _aggregate_bwd(saved, dy):
-    x, topology = saved
-    return _matmul(dy, topology, 3, 3, batch=2), _matmul(x, dy, 2, 2, batch=2)
-
-
-aggregate.defvjp(_aggregate_fwd, _aggregate_bwd)
-
-
-def _matmul(a, b, axis_a, axis_b, batch=0, precision=None):
-    both = tuple(range(batch))
-    return jax.lax.dot_general(a, b, (((axis_a,), (axis_b,)), (both, both)), precision)
-
-
-def over_first(x: jax.Array) -> jax.Array:
-    """Sum over the leading axis: (C, ...) -> (...).
-
-    As a product with ones: where the rest is large, XLA's sum takes 50 times as long on a CPU.
-    """
-    total = _matmul(jnp.ones((1, len(x)), x.dtype), x.reshape(len(x), -1), 1, 0, 0, "highest")
-    return total.reshape(x.shape[1:])
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def along_first(x: jax.Array, count: int) -> jax.Array:
-    """(...) -> (count, ...), the same again and again; its gradient is `over_first`."""
-    return jnp.broadcast_to(x, (count, *x.shape))
-
-
-along_first.defvjp(
-    lambda x, count: (along_first(x, count), None), lambda count, _, dy: (over_first(dy),)
-)
-
-
-def temporal_conv(x: jax.Array, kernel: jax.Array, stride: int, dilation: int) -> jax.Array:
-    """Convolution over time: (C, B, T, V) and (K, C, D) -> (D, B, ceil(T / stride), V), K odd."""
-    taps = windows(x, kernel.shape[0], stride, dilation)
-    return pointwise(jnp.concatenate(taps), kernel.reshape(-1, kernel.shape[-1]))
-
-
-def max_pool(x: jax.Array, stride: int, window: int = 3) -> jax.Array:
-    """Maximum over `window` frames: (C, B, T, V) -> (C, B, ceil(T / stride), V)."""
-    first, *others = windows(x, window, stride, fill=-jnp.inf)
-    for other in others:
-        first = jnp.maximum(first, other)
-    return first
-
-
-def every(x: jax.Array, stride: int) -> jax.Array:
-    """Every `stride`-th frame of (C, B, T, V)."""
-    return x if stride == 1 else x[:, :, ::stride]
-
-
-def windows(x: jax.Array, size: int, stride: int = 1, dilation: int = 1, fill: float = 0.0):
-    """The `size` frames (odd) that each output frame sees, as a list of arrays (C, B, T', V)."""
-    reach = dilation * (size // 2)
-    t = x.shape[2]
-    padded = jnp.pad(x, ((0, 0), (0, 0), (reach, reach), (0, 0)), constant_values=fill)
-    return [padded[:, :, k * dilation : k * dilation + t : stride] for k in range(size)]
 
 
 class Conv(nn.Module):

@@ -11,17 +11,8 @@ import jax.numpy as jnp
 from skeljax.layouts import Layout
 from skeljax.models import graphs
 from skeljax.models.backbone import Backbone
-from skeljax.models.layers import (
-    BatchNorm,
-    Conv,
-    ConvNorm,
-    check_width,
-    max_pool,
-    pointwise,
-    shortcut,
-    torch_default,
-    windows,
-)
+from skeljax.models.layers import BatchNorm, Conv, ConvNorm, check_width, shortcut, torch_default
+from skeljax.models.products import max_pool, pointwise, windows
 from skeljax.models.stgcn import GCN
 
 

@@ -8,13 +8,8 @@ from __future__ import annotations
 import flax.linen as nn
 import jax
 
-from skeljax.models.layers import (
-    ConvNorm,
-    at_least_float32,
-    pointwise,
-    torch_default,
-    torch_uniform,
-)
+from skeljax.models.layers import ConvNorm, at_least_float32, torch_default, torch_uniform
+from skeljax.models.products import pointwise
 
 
 class Prototypes(nn.Module):

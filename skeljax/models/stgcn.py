@@ -31,13 +31,12 @@ from skeljax.models.layers import (
     ConvNorm,
     DataNorm,
     check_width,
-    max_pool,
-    pointwise,
     shortcut,
     start,
     torch_default,
     torch_uniform,
 )
+from skeljax.models.products import max_pool, pointwise
 
 GRAPHS: dict[str, Callable[[Layout], np.ndarray]] = {
     "distance": graphs.stgcn_spatial,
@@ -69,7 +68,7 @@ class GraphConv(nn.Module):
         """(C, B, T, V) -> (D, B, T, V)."""
         channels, adjacency = x.shape[0], self.adjacency().astype(x.dtype)
         subsets = len(adjacency)
-        gathered = [x @ subset for subset in adjacency]
+        gathered = [self.gather(x, subset, k) for k, subset in enumerate(adjacency)]
         if self.order == "post":  # one convolution of all subsets' channels
             init = torch_uniform(subsets * channels)
             conv = Conv(self.features, kernel_init=init, bias_init=init, name="conv")
@@ -86,6 +85,13 @@ class GraphConv(nn.Module):
         received = adjacency.sum(1) if self.order == "pre" else jnp.ones(adjacency.shape[:2])
         shift = bias.reshape(subsets, -1).T @ received  # (D, V)
         return y + shift.astype(y.dtype)[:, None, None]
+
+    def gather(self, x: jax.Array, subset: jax.Array, number: int) -> jax.Array:
+        """(C, B, T, V) along a subset (V, V) of the edges -> the same shape."""
+        fixed = self.graph()[number]
+        if self.topology == "importance" and not np.any(fixed - np.diag(np.diag(fixed))):
+            return x * jnp.diag(subset)  # every joint sees itself alone
+        return x @ subset
 
     def adjacency(self) -> jax.Array:
         """(K, V, V), as far as it is learned by now; the column is the output joint."""

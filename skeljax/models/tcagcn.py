@@ -15,13 +15,12 @@ from skeljax.models.layers import (
     BatchNorm,
     Conv,
     ConvNorm,
-    aggregate,
     kaiming_out,
-    pointwise,
     shortcut,
     torch_default,
     torch_uniform,
 )
+from skeljax.models.products import aggregate, pointwise
 
 SUBSETS = ctrgcn.SUBSETS
 
