@@ -3,7 +3,7 @@
     python benchmarks/ablation.py brl --workdir runs/brl
     python benchmarks/ablation.py longtail-nwucla --workdir runs/longtail --seeds 0,1,2
 
-The first is sized for five minutes on two idle CPU cores and needs no data. Every cell is an
+The first takes five minutes on two idle CPU cores and needs no data. Every cell is an
 ordinary run in a folder of its own; what is there is not trained again, so that more seeds can be
 added later, a run that was stopped goes on, and two processes may take different seeds at once
 (a third, after them, then makes the table). The table is written as text and, with every run's
