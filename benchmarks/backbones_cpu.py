@@ -1,8 +1,9 @@
 """Every backbone on a CPU: training and inference beside CTR-GCN's, per FLOP, and compile time.
 
+    export GLIBC_TUNABLES=glibc.malloc.hugetlb=1
     python benchmarks/backbones_cpu.py --json benchmarks/results/backbones_cpu.json
 
-Step, batch and what is timed are those of ctrgcn_cpu.py. Every backbone lives in a process of its
+The first line gives all sides the huge pages of launch/cpu.sh. Step, batch and what is timed are those of ctrgcn_cpu.py. Every backbone lives in a process of its
 own and takes single steps in turn with CTR-GCN's process and, where torch is installed and
 torch_networks.py has the backbone, with PyTorch's, so that a busy machine slows all alike; reported
 are minima over the rounds. The file is written after every backbone, and what it holds already is

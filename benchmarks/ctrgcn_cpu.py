@@ -7,7 +7,7 @@ with Nesterov momentum and weight decay; infer = forward alone with the running 
 sides live in processes of their own and take single steps in turn (A, B, A, B), so that a busy
 machine slows both alike. Reported are the minima over all rounds, of the wall clock and of the
 processor time of all threads (``_cpu``; the steadier of the two on a shared machine), and their
-ratios. Both sides have huge pages, as launch/cpu.sh gives them. Compilation is cold.
+ratios. Compilation is cold.
 """
 
 from __future__ import annotations
@@ -152,10 +152,8 @@ class Side:
     def __init__(self, side, shape, backbone="ctrgcn", batch=BATCH):
         options = ["--serve", side, "--shape", shape, "--backbone", backbone]
         options += ["--batch", str(batch)]
-        environment = os.environ | {
-            "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin would starve the other side
-            "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # as launch/cpu.sh, for both
-        }
+        # threads that wait must sleep: spinning ones starve the other side
+        environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
         self._process = subprocess.Popen(
             [sys.executable, __file__, *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,

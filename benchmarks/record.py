@@ -11,7 +11,8 @@ from skeljax import files, rundir, sharding
 
 
 def write(path, results: dict, *packages: str, **facts) -> None:
-    """Writes {command, facts..., hardware, load, versions, git, results} as JSON.
+    """Writes {command, tunables, facts..., hardware, load, versions, git, results} as JSON; tunables
+    are those of glibc, such as the huge pages of launch/cpu.sh.
 
     Args:
       packages: whose versions matter besides those that every run records.
@@ -19,6 +20,7 @@ def write(path, results: dict, *packages: str, **facts) -> None:
     """
     about = {
         "command": " ".join(["python", *sys.argv]),
+        "tunables": os.environ.get("GLIBC_TUNABLES", ""),
         **facts,
         "hardware": rundir.hardware(sharding.make_mesh("")),
         "load": round(os.getloadavg()[0], 1),
