@@ -3,12 +3,13 @@
     export GLIBC_TUNABLES=glibc.malloc.hugetlb=1
     python benchmarks/backbones_cpu.py --json benchmarks/results/backbones_cpu.json
 
-The first line gives all sides the huge pages of launch/cpu.sh. Step, batch and what is timed are those of ctrgcn_cpu.py. Every backbone lives in a process of its
-own and takes single steps in turn with CTR-GCN's process and, where torch is installed and
-torch_networks.py has the backbone, with PyTorch's, so that a busy machine slows all alike; reported
-are minima over the rounds. The file is written after every backbone, and what it holds already is
-not measured again. Names that differ in initial values only (ctrgcn_pyskl) are not measured unless
-named. The columns, all of the wall clock:
+The first line gives all sides the huge pages of launch/cpu.sh. Step, batch and what is timed are
+those of ctrgcn_cpu.py. Every backbone lives in a process of its own and takes single steps in turn
+with CTR-GCN's process and, where torch is installed and torch_networks.py has the backbone, with
+PyTorch's, so that a busy machine slows all alike; reported are minima over the rounds. The file is
+written after every backbone, and what it holds already is not measured again. Names that differ in
+initial values only (ctrgcn_pyskl) are not measured unless named. The columns, all of the wall
+clock:
 
     train, infer    milliseconds a clip
     train/ctr       that over CTR-GCN's in the same minutes

@@ -11,8 +11,9 @@ from skeljax import files, rundir, sharding
 
 
 def write(path, results: dict, *packages: str, **facts) -> None:
-    """Writes {command, tunables, facts..., hardware, load, versions, git, results} as JSON; tunables
-    are those of glibc, such as the huge pages of launch/cpu.sh.
+    """Writes {command, tunables, facts..., hardware, load, versions, git, results} as JSON.
+
+    Tunables are those of glibc, such as the huge pages of launch/cpu.sh.
 
     Args:
       packages: whose versions matter besides those that every run records.
