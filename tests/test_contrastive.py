@@ -206,7 +206,7 @@ def test_statistics_go_through_the_passes_one_after_the_other(passed):
 
 def test_further_ordinary_views_are_a_term_each():
     """SkeletonCLR's `cont` form, and what is watched of a step."""
-    method = make("skeletonclr", crops=2)
+    method = make("skeletonclr", crops=2, temperature=1.0)  # at 0.07 the loss is all rounding
     views, rng = batch(method), jax.random.key(1)
     assert set(views) == {"query", "key", "query1"}
     params, extra = start(method)
