@@ -88,9 +88,10 @@ class GraphConv(nn.Module):
 
     def gather(self, x: jax.Array, subset: jax.Array, number: int) -> jax.Array:
         """(C, B, T, V) along a subset (V, V) of the edges -> the same shape."""
-        fixed = self.graph()[number]
-        if self.topology == "importance" and not np.any(fixed - np.diag(np.diag(fixed))):
-            return x * jnp.diag(subset)  # every joint sees itself alone
+        if self.topology == "importance":
+            fixed = self.graph()[number]
+            if not np.any(fixed - np.diag(np.diag(fixed))):  # every joint sees itself alone
+                return x * jnp.diag(subset)
         return x @ subset
 
     def adjacency(self) -> jax.Array:

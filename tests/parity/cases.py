@@ -10,6 +10,7 @@ import dataclasses
 import fnmatch
 import functools
 import hashlib
+import importlib.util
 import inspect
 import json
 import os
@@ -105,6 +106,13 @@ class Case:
     def weights(self) -> pathlib.Path:
         """The file of real weights the case names, found and checked."""
         return find(self.spec["weights"]["name"], self.spec["weights"]["sha256"], WEIGHTS)
+
+    def checkpoint(self) -> pathlib.Path:
+        """The same where PyTorch reads it."""
+        path = self.weights()
+        if importlib.util.find_spec("torch") is None:
+            raise Absent(f"PyTorch, which reads {path.name}")
+        return path
 
     def file(self, name: str) -> pathlib.Path:
         """A data file the case names by its base name, found and checked."""

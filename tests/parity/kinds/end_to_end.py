@@ -29,7 +29,7 @@ class Model:
 def raw_to_class(given, *, model: Model, t_length: int, clips: list[str]):
     with tempfile.TemporaryDirectory() as folder:
         run = pathlib.Path(folder) / "run"
-        convert.convert(given.case.weights(), run, Given(prepare=f"contrastive{t_length}"))
+        convert.convert(given.case.checkpoint(), run, Given(prepare=f"contrastive{t_length}"))
         found = predict.look(run, [given.case.file(name) for name in clips])
     assert not any(found.faults) and len(found.classes) == model.num_classes
     assert (found.logits.argmax(-1) == given["label"]).all()

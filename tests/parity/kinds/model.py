@@ -121,7 +121,7 @@ def load(given, net, family: str, x, prefix: str = "", extra: dict | None = None
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     zeros["params"] |= jax.tree.map(jnp.zeros, extra or {}, is_leaf=lambda s: isinstance(s, tuple))
     real = given.case.spec.get("weights")
-    state = read_pt(given.case.weights()) if real else given.case.state_dict()
+    state = read_pt(given.case.checkpoint()) if real else given.case.state_dict()
     variables, report = load_state_dict({prefix + n: t for n, t in state.items()}, zeros, family)
     assert all(not np.prod(shape) for name, shape in report.unused), report
     if not real:
