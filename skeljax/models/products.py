@@ -17,10 +17,11 @@ def pointwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """1x1 convolution: (C, ...) and (C, D) -> (D, ...).
 
     The gradient is written out because the automatic one multiplies with the channels last, which
-    costs a transpose of every activation.
+    costs a transpose of every activation. What is summed over lies last in the left factor, and of
+    two factors the taller is the left one: on a CPU that is up to twice as fast.
     """
-    y = _matmul(kernel.astype(x.dtype), x.reshape(x.shape[0], -1), 0, 0)
-    return y.reshape(-1, *x.shape[1:])
+    rows = jax.lax.optimization_barrier(kernel.astype(x.dtype).T)  # or XLA would turn it back
+    return _matmul(rows, x.reshape(x.shape[0], -1), 1, 0).reshape(-1, *x.shape[1:])
 
 
 def _pointwise_fwd(x, kernel):
@@ -31,7 +32,11 @@ def _pointwise_bwd(saved, dy):
     x, kernel = saved
     flat_x, flat_dy = x.reshape(x.shape[0], -1), dy.reshape(dy.shape[0], -1)
     dx = _matmul(kernel.astype(dy.dtype), flat_dy, 1, 0).reshape(x.shape)
-    return dx, _matmul(flat_x, flat_dy, 1, 1).astype(kernel.dtype)
+    if len(dy) > len(x):
+        dkernel = _matmul(flat_dy, flat_x, 1, 1).T
+    else:
+        dkernel = _matmul(flat_x, flat_dy, 1, 1)
+    return dx, dkernel.astype(kernel.dtype)
 
 
 pointwise.defvjp(_pointwise_fwd, _pointwise_bwd)
