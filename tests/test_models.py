@@ -112,8 +112,17 @@ def test_written_gradients_are_those_of_the_formula():
         return lambda a, b: jnp.einsum(spec, a, b)
 
     agree(products.pointwise, plain("cbtv,cd->dbtv"), normal(3, 2, 5, 4), normal(3, 6))
+    agree(products.pointwise, plain("cbtv,cd->dbtv"), normal(6, 2, 5, 4), normal(6, 3))
     agree(products.aggregate, plain("cbtv,cbvw->cbtw"), normal(3, 2, 5, 4), normal(3, 2, 4, 6))
     agree(products.aggregate_alike, plain("cbtv,bvw->cbtw"), normal(3, 2, 5, 4), normal(2, 4, 6))
+
+
+def test_written_changes_neither_a_number_nor_a_gradient():
+    x = jnp.asarray([[0.0, -0.0, 1e-37, -3.5], [1e38, 2.0, 1 / 3, -1e-30]])
+    y, back = jax.vjp(jax.jit(jax.vmap(products.written)), x)
+    np.testing.assert_array_equal(np.asarray(y).view(np.int32), np.asarray(x).view(np.int32))
+    np.testing.assert_array_equal(back(x + 1)[0], x + 1)
+
 
 
 @pytest.mark.parametrize("frames", [8, 7, 1])

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from skeljax.models.backbone import Backbone, Block, Features, to_features
 from skeljax.models.ctrgcn import TCN
 from skeljax.models.layers import BatchNorm, Conv, at_least_float32, shortcut, torch_uniform
-from skeljax.models.products import along_first, over_first
+from skeljax.models.products import along_first, over_first, turned, written
 
 _XAVIER = nn.initializers.variance_scaling(2.0, "fan_avg", "uniform")  # of gain sqrt(2)
 MAX_STD = 100.0  # of the latent
@@ -79,7 +79,7 @@ class SAGC(nn.Module):
         for head, weight in enumerate(jnp.split(kernel.astype(x.dtype), self.heads, -1)):
             topology = attention[head] * shared[head].astype(x.dtype)
             gathered = jnp.einsum("btvu,btuc->btvc", topology, frames)
-            y += jnp.einsum("cd,btvc->dbtv", weight, gathered)
+            y += jnp.einsum("dc,btvc->dbtv", turned(weight), gathered)
         norm = BatchNorm(axis=0, scale_init=nn.initializers.constant(1e-6), name="bn")
         bias = bias.reshape(self.heads, -1).sum(0)  # not part of what is summed over joints
         y = norm(y, train=train, bias=bias)
@@ -134,6 +134,10 @@ class InfoGCN(Backbone):
         embed = nn.Dense(self.width, kernel_init=init, bias_init=init, name="embedding")
         shape = (1, self.layout.num_joints, self.width)
         return embed(x) + self.param("position", nn.initializers.normal(1.0), shape)
+
+    def enter(self, x: jax.Array, *, train: bool) -> jax.Array:
+        # wide and many times read, through the residuals of three blocks
+        return written(super().enter(x, train=train))
 
     def block(self, number: int, features: int, stride: int) -> Block:
         gcn = partial(SAGC, heads=self.heads)
