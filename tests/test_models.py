@@ -124,7 +124,6 @@ def test_written_changes_neither_a_number_nor_a_gradient():
     np.testing.assert_array_equal(back(x + 1)[0], x + 1)
 
 
-
 @pytest.mark.parametrize("frames", [8, 7, 1])
 def test_nine_frames_by_winograd_are_those_of_one_product(frames):
     x, kernel, weight = normal(3, 2, frames, 4), normal(9, 3, 6), normal(6, 2, frames, 4)

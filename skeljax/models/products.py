@@ -100,8 +100,8 @@ def _matmul(a, b, axis_a, axis_b, batch=0, precision=None):
 def written(x: jax.Array) -> jax.Array:
     """`x` itself. On a CPU it is written to memory, once, whatever it was made of.
 
-    XLA for a CPU makes what it takes for cheap anew for each of its readers, back to the last product
-    or joining, through barriers too; of what it takes for expensive, as a division, only one.
+    XLA for a CPU makes what it takes for cheap anew for each reader, back to the last product or
+    joining, through barriers too; what it takes for expensive, as a division, it makes once.
     """
     return jax.lax.platform_dependent(x, cpu=_by_one, default=lambda x: x)
 
