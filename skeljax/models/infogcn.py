@@ -74,7 +74,7 @@ class SAGC(nn.Module):
         init = nn.initializers.normal((2 / (self.features * channels * self.heads)) ** 0.5)
         value = Conv(self.heads * self.features, kernel_init=init, name="value")
         kernel, bias = value.weights(channels)
-        # channels last, so that no product needs what it is given, or gives, turned round again
+        # channels last, so that the product over joints needs nothing turned round
         frames, y = x.transpose(1, 2, 3, 0), 0.0
         for head, weight in enumerate(jnp.split(kernel.astype(x.dtype), self.heads, -1)):
             topology = attention[head] * shared[head].astype(x.dtype)
