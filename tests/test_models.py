@@ -124,17 +124,33 @@ def test_written_changes_neither_a_number_nor_a_gradient():
     np.testing.assert_array_equal(back(x + 1)[0], x + 1)
 
 
-@pytest.mark.parametrize("frames", [8, 7, 1])
-def test_nine_frames_by_winograd_are_those_of_one_product(frames):
-    x, kernel, weight = normal(3, 2, frames, 4), normal(9, 3, 6), normal(6, 2, frames, 4)
+@pytest.mark.parametrize("way", ["_winograd_conv", "_joined_conv"])  # a CPU's, an accelerator's
+@pytest.mark.parametrize(
+    "size, stride, frames",
+    [(7, 1, 5), (9, 1, 8), (9, 1, 7), (9, 1, 1), (15, 1, 6), (9, 2, 8), (9, 2, 7), (13, 3, 10)],
+)
+def test_long_kernels_and_their_gradients(way, size, stride, frames, monkeypatch):
+    monkeypatch.setattr(products, "_winograd_conv", getattr(products, way))
+    x, kernel = normal(3, 2, frames, 4), normal(size, 3, 6)
+    weight = normal(6, 2, -(-frames // stride), 4)
 
-    def gradients(conv):
-        return jax.grad(lambda x, kernel: (conv(x, kernel) * weight).sum(), (0, 1))(x, kernel)
+    def plain(x, kernel):
+        taps = products.windows(x, size, stride)
+        return sum(jnp.einsum("cbtv,cd->dbtv", tap, k) for tap, k in zip(taps, kernel))
 
-    winograd, joined = products._winograd_conv, products._joined_conv
-    np.testing.assert_allclose(winograd(x, kernel), joined(x, kernel), rtol=1e-4, atol=1e-4)
-    for a, b in zip(gradients(winograd), gradients(joined)):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+    def value_and_gradients(conv):
+        def loss(x, kernel):
+            y = conv(x, kernel)
+            return (y * weight).sum(), y
+
+        return jax.value_and_grad(loss, (0, 1), has_aux=True)(x, kernel)
+
+    got = value_and_gradients(lambda x, k: products.temporal_conv(x, k, stride, 1))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4),
+        got,
+        value_and_gradients(plain),
+    )
 
 
 @pytest.mark.parametrize("axis", [0, -1])

@@ -37,8 +37,10 @@ class AdaptiveGraphConv(nn.Module):
         channels, bodies, frames, joints = x.shape
         embedded = self.features // 4
         embed = partial(Conv, SUBSETS * embedded, kernel_init=kaiming_out(embedded))
-        theta = embed(name="theta")(x).reshape(SUBSETS, embedded, bodies, frames, joints)
-        phi = embed(name="phi")(x).reshape(theta.shape)
+        both = zip(*(embed(name=name).weights(channels) for name in ("theta", "phi")))
+        kernel, bias = (jnp.concatenate(parts, -1) for parts in both)
+        y = pointwise(x, kernel) + bias.astype(x.dtype)[:, None, None, None]
+        theta, phi = y.reshape(2, SUBSETS, embedded, bodies, frames, joints)
         alike = jnp.einsum("kcbtu,kcbtv->kbuv", theta, phi) / (embedded * frames)
         free = self.param("adjacency", lambda _: jnp.asarray(graphs.spatial(self.layout)))
         alpha = self.param("alpha", nn.initializers.zeros, ())

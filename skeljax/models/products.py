@@ -136,45 +136,102 @@ along_first.defvjp(
 
 def temporal_conv(x: jax.Array, kernel: jax.Array, stride: int, dilation: int) -> jax.Array:
     """Convolution over time: (C, B, T, V) and (K, C, D) -> (D, B, ceil(T / stride), V), K odd."""
-    if stride == dilation == 1 and len(kernel) in (9, 15):
-        return _long_conv(x, kernel)
-    return _joined_conv(x, kernel, stride, dilation)
-
-
-@jax.checkpoint  # for the gradient frames are joined anew: kept, they are many times the size of x
-def _long_conv(x, kernel):
-    return jax.lax.platform_dependent(x, kernel, cpu=_winograd_conv, default=_joined_conv)
-
-
-def _joined_conv(x, kernel, stride=1, dilation=1):
-    """`temporal_conv` as one product with shifted copies."""
+    long = len(kernel) >= max(6, 3 * stride) and len(kernel) // 2 % stride == 0
+    if long and dilation == 1:
+        return _long_conv(x, kernel, stride)
     taps = windows(x, len(kernel), stride, dilation)
     return pointwise(jnp.concatenate(taps), kernel.reshape(-1, kernel.shape[-1]))
 
 
-def _winograd_conv(x, kernel):
-    """`temporal_conv` of an odd multiple of 3 frames at two thirds of its products and copies.
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _long_conv(x, kernel, stride):
+    return _conv(x, kernel, stride, len(kernel) // 2, -(-x.shape[2] // stride))
 
-    Three taps make two neighbouring frames of the output by four products in place of six,
-    Winograd's F(2, 3) (Lavin and Gray, 2016); longer kernels are the sum of such threes.
+
+def _long_conv_bwd(stride, saved, dy):
+    """Convolutions too: frames are joined anew, as keeping them would take many times x.
+
+    Each of the `stride` neighbouring frames of x sees dy through its own taps of the kernel.
     """
-    t, threes = x.shape[2], len(kernel) // 3
-    reach, pairs = len(kernel) // 2, -(-t // 2)
-    padded = jnp.pad(x, ((0, 0), (0, 0), (reach, reach + t % 2), (0, 0)))
+    x, kernel = saved
+    (taps, c, d), before = kernel.shape, len(kernel) // 2
+    _, pull = jax.vjp(lambda kernel: _conv(x, kernel, stride, before, dy.shape[2]), kernel)
+    own = jnp.pad(kernel, ((0, -taps % stride), (0, 0), (0, 0))).reshape(-1, stride, c, d)
+    own = own[::-1].transpose(0, 3, 1, 2).reshape(-1, d, stride * c)
+    dx = _conv(dy, own, 1, len(own) - 1 - before // stride, dy.shape[2])
+    return together(dx.reshape(stride, c, *dx.shape[1:]), x.shape[2]), *pull(dy)
 
-    def frame(k):  # the k-th that every pair of output frames sees
-        return padded[:, :, k : k + 2 * pairs - 1 : 2]
 
-    first, second, third = kernel.reshape(threes, 3, *kernel.shape[1:]).swapaxes(0, 1)
-    kernels = first, (first + second + third) / 2, (first - second + third) / 2, third
-    seen = [[frame(3 * three + k) for k in range(4)] for three in range(threes)]
-    inputs = zip(*((a - c, b + c, c - b, b - d) for a, b, c, d in seen))
-    # fused with the sums, joining would ask for every number which part it is of
-    joined = (jnp.concatenate(jax.lax.optimization_barrier(parts)) for parts in inputs)
-    products = [pointwise(v, w.reshape(-1, w.shape[-1])) for v, w in zip(joined, kernels)]
-    p, q, r, s = jax.lax.optimization_barrier(products)
-    y = jnp.stack((p + q + r, q - r - s), 3)  # even and odd frames
-    return y.reshape(*y.shape[:2], 2 * pairs, y.shape[-1])[:, :, :t]
+_long_conv.defvjp(
+    lambda x, kernel, stride: (_long_conv(x, kernel, stride), (x, kernel)), _long_conv_bwd
+)
+
+
+def _conv(x, kernel, stride, before, frames):
+    """y[t] = sum over k of kernel[k] applied to x[stride t + k - before], for `frames` t."""
+    joined = functools.partial(_joined_conv, stride=stride, before=before, frames=frames)
+    if x.dtype.itemsize < 4:  # Winograd's sums would cost it more digits than it has to spare
+        return joined(x, kernel)
+    winograd = functools.partial(_winograd_conv, **joined.keywords)
+    return jax.lax.platform_dependent(x, kernel, cpu=winograd, default=joined)
+
+
+def _joined_conv(x, kernel, stride, before, frames):
+    """As one product with shifted copies."""
+    last = stride * (frames - 1)
+    padded = _pad(x, before, last + len(kernel))
+    taps = [padded[:, :, k : k + last + 1 : stride] for k in range(len(kernel))]
+    return pointwise(jnp.concatenate(taps), kernel.reshape(-1, kernel.shape[-1]))
+
+
+def _pad(x, before, frames):
+    """With `before` frames of zeros, and as many after, or as many less, as make them `frames`."""
+    time = before, frames - before - x.shape[2], 0
+    return jax.lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), (0, 0, 0), time, (0, 0, 0)))
+
+
+def _winograd_conv(x, kernel, stride, before, frames):
+    """By five ninths of the products and copies.
+
+    Three taps make three neighbouring frames of the output by five products in place of nine,
+    Winograd's F(3, 3) at 0, 1, -1, 2 and infinity (Lavin and Gray, 2016). Longer kernels are the
+    sum of such threes, and all of them see the same five inputs, each three frames further.
+    With a stride, each of every `stride` frames is an input with its own taps.
+    """
+    groups, threes = -(-len(kernel) // (3 * stride)), -(-frames // 3)
+    ends, step = threes + groups - 1, 3 * stride
+    taps = jnp.pad(kernel, ((0, step * groups - len(kernel)), (0, 0), (0, 0)))
+    first, second, third = taps.reshape(groups, 3, -1, taps.shape[-1]).swapaxes(0, 1)
+    kernels = (
+        first / 2,
+        -(first + second + third) / 2,
+        -(first - second + third) / 6,
+        (first + 2 * second + 4 * third) / 6,
+        third[: len(kernel) // step],  # the rest are none
+    )
+    padded = _pad(x, before, step * ends + 2 * stride)
+
+    def inputs(phase):
+        a, b, c, d, e = (
+            padded[:, :, k : k + step * (ends - 1) + 1 : step]
+            for k in range(phase, phase + 5 * stride, stride)
+        )
+        seen = 2 * a - b - 2 * c + d, d - c - 2 * b, 2 * b - 3 * c + d, d - b, 2 * b - c - 2 * d + e
+        return map(_by_one, seen)  # written, or each of the joined would be computed anew
+
+    def product(phases, kernel):
+        joined = [v[:, :, k : k + threes] for k in range(len(kernel)) for v in phases]
+        return pointwise(jnp.concatenate(joined), kernel.reshape(-1, kernel.shape[-1]))
+
+    seen = zip(*map(inputs, range(stride)))
+    p, q, r, s, u = jax.lax.optimization_barrier(tuple(map(product, seen, kernels)))
+    return together(jnp.stack((p + q + r + s, q - r + 2 * s, q + r + 4 * s + u)), frames)
+
+
+def together(x: jax.Array, frames: int) -> jax.Array:
+    """Every n-th frame from each of n arrays: (n, C, B, T, V) -> (C, B, frames, V)."""
+    y = jnp.moveaxis(x, 0, 3)
+    return y.reshape(*y.shape[:2], -1, y.shape[-1])[:, :, :frames]
 
 
 def max_pool(x: jax.Array, stride: int, window: int = 3) -> jax.Array:
