@@ -79,10 +79,11 @@ class SAGC(nn.Module):
         for head, weight in enumerate(jnp.split(kernel.astype(x.dtype), self.heads, -1)):
             topology = attention[head] * shared[head].astype(x.dtype)
             gathered = jnp.einsum("btvu,btuc->btvc", topology, frames)
-            y += jnp.einsum("dc,btvc->dbtv", turned(weight), gathered)
+            # flat: with all its axes the product would be given a turned copy on a CPU
+            y += jnp.einsum("dc,nc->dn", turned(weight), gathered.reshape(-1, channels))
         norm = BatchNorm(axis=0, scale_init=nn.initializers.constant(1e-6), name="bn")
         bias = bias.reshape(self.heads, -1).sum(0)  # not part of what is summed over joints
-        y = norm(y, train=train, bias=bias)
+        y = norm(y.reshape(-1, *x.shape[1:]), train=train, bias=bias)
         return nn.relu(shortcut(x, self.features, name="down", train=train) + y)
 
 
