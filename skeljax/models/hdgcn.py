@@ -59,6 +59,24 @@ def _peak_back(axis, x, dy):
 peak.defvjp(lambda x, axis: (peak(x, axis), x), _peak_back)
 
 
+@jax.custom_vjp
+def weigh(x: jax.Array, weight: jax.Array) -> jax.Array:
+    """Weighted sum of the levels: (L, C, B, T, V) and (L, C, B) -> (C, B, T, V).
+
+    Level by level, since a sum over the leading axis is slow on a CPU; the gradient of that alone
+    would keep a copy of every level.
+    """
+    return sum(level * w[..., None, None] for level, w in zip(x, weight))
+
+
+def _weigh_back(kept, dy):
+    x, weight = kept
+    return weight[..., None, None] * dy, (x * dy).sum((3, 4))
+
+
+weigh.defvjp(lambda x, weight: (weigh(x, weight), (x, weight)), _weigh_back)
+
+
 class EdgeConv(nn.Module):
     """Dynamic graph convolution: the maximum over near points q of W [x_q - x_p, x_p].
 
@@ -149,14 +167,13 @@ class HDGC(nn.Module):
         y = BatchNorm(axis=0, name="subset_bn")(y, train=train, bias=bias)
         y = y.reshape(levels, SUBSETS * quarter, bodies, frames, joints)
         edge = EdgeConv(NEAR_JOINTS, name="edge")(level.mean(3), train=train)
-        each = jnp.split(y, levels)
         if self.attend:
             highest = jnp.concatenate([peak(y, 3), edge], axis=1)
             weight = AHA(self.groups, name="aha")(highest, train=train)
-            ours, theirs = jnp.split(weight[..., None], [SUBSETS * quarter], axis=1)
-            each = [one * w[..., None] for one, w in zip(each, jnp.split(ours, levels))]
-            edge *= theirs
-        y = sum(each)[0]  # added one by one: a sum over the leading axis is slow on a CPU
+            ours, theirs = jnp.split(weight, [SUBSETS * quarter], axis=1)
+            y, edge = weigh(y, ours), edge * theirs[..., None]
+        else:
+            y = sum(y)
         edge = edge.sum(0)[:, :, None]
         y = jnp.concatenate([y, jnp.broadcast_to(edge, (quarter, bodies, frames, joints))])
 
