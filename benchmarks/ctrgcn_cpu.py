@@ -39,10 +39,12 @@ def jax_side(shape, backbone, batch):
     import jax.numpy as jnp
     import optax
 
+    from skeljax import sharding
     from skeljax.layouts import get_layout
     from skeljax.models import BACKBONES
     from skeljax.models.heads import Classifier, Linear
 
+    sharding.set_up("none")
     name, num_person, frames, classes = SHAPES[shape]
     layout = get_layout(name)
     net = Classifier(BACKBONES[backbone](layout=layout, num_person=num_person), Linear(classes))

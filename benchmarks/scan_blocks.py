@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import optax
 import record
 
+from skeljax import sharding
 from skeljax.layouts import get_layout
 from skeljax.models import BACKBONES
 from skeljax.models.backbone import Backbone
@@ -107,6 +108,7 @@ def main():
     parser.add_argument("backbone", choices=BACKBONES, metavar="BACKBONE")
     parser.add_argument("--json", type=pathlib.Path, help="write the numbers here")
     args = parser.parse_args()
+    sharding.set_up("none")
     found, facts, state = programs(args.backbone)
     states = {name: jax.tree.map(jnp.copy, state) for name in found}
     for round_ in range(6):  # the first warms up, and is never the fastest

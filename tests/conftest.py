@@ -8,11 +8,11 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import jax
 import pytest
 
+from skeljax import sharding
+
 CACHE = pathlib.Path(os.environ.get("SKELJAX_TEST_CACHE", "~/.cache/skeljax/tests")).expanduser()
 
-jax.config.update("jax_num_cpu_devices", 2)
-jax.config.update("jax_cpu_enable_async_dispatch", False)
-jax.config.update("jax_compilation_cache_dir", str(CACHE))
+sharding.set_up(str(CACHE), cpu_devices=2)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 

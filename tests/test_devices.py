@@ -8,6 +8,7 @@ far more.
 
 import dataclasses
 import os
+import re
 import sys
 import types
 
@@ -148,6 +149,27 @@ def test_what_a_launcher_starts(script, given, want, tmp_path):
     assert out == f"{srun}python -m skeljax.main {want}\n"
     alone = runs.start(["bash", f"launch/{script}"], PATH=path)
     assert "usage:" in alone.communicate(timeout=30)[0] and alone.returncode == 2
+
+
+@pytest.mark.parametrize(
+    "platforms, installed, flags, want",
+    [
+        ("cpu", True, "", "-unroll"),
+        (None, False, "--xla_dump_to=x", "--xla_dump_to=x .*-unroll"),
+        (None, False, "--xla_backend_extra_options=-a=1", "--xla_backend_extra_options=-a=1$"),
+        (None, True, "", "$"),
+        ("cuda,cpu", False, "", "$"),
+    ],
+)
+def test_compiler_options_of_a_cpu_are_for_nothing_else(
+    platforms, installed, flags, want, monkeypatch
+):
+    """LLVM's reach the whole process: no accelerator's program may see them, a user's own stay."""
+    monkeypatch.setenv("XLA_FLAGS", flags)
+    monkeypatch.setattr(sharding.importlib.util, "find_spec", lambda name: installed or None)
+    monkeypatch.setattr(sharding.jax, "config", types.SimpleNamespace(jax_platforms=platforms))
+    sharding.set_up("none")
+    assert re.match(want if want == "$" else f".*{want}", os.environ["XLA_FLAGS"])
 
 
 def test_devices_that_leave_a_process_out(monkeypatch):
