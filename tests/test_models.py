@@ -11,6 +11,7 @@ from skeljax.errors import ConfigError
 from skeljax.layouts import get_layout
 from skeljax.models import BACKBONES, layers, products
 from skeljax.models.ctrgcn import CTRGC
+from skeljax.models.hdgcn import peak
 from skeljax.models.heads import Classifier, Linear
 
 RNG = np.random.default_rng(0)
@@ -122,6 +123,38 @@ def test_written_changes_neither_a_number_nor_a_gradient():
     y, back = jax.vjp(jax.jit(jax.vmap(products.written)), x)
     np.testing.assert_array_equal(np.asarray(y).view(np.int32), np.asarray(x).view(np.int32))
     np.testing.assert_array_equal(back(x + 1)[0], x + 1)
+
+
+@pytest.fixture(params=["cpu", "default"])
+def platform(request, monkeypatch):
+    """What is written twice, for a CPU and for an accelerator, in both ways."""
+
+    def chosen(*args, **ways):
+        return ways[request.param](*args)
+
+    monkeypatch.setattr(jax.lax, "platform_dependent", chosen)
+
+
+@pytest.mark.parametrize(
+    "shape, axis", [((6, 4, 50, 5), 0), ((6, 4, 1, 1), 0), ((6, 4, 7, 5), 3), ((9, 5), 1)]
+)
+def test_two_sums(platform, shape, axis):
+    a, b = 100 + normal(*shape), normal(*shape)
+    others = tuple(k for k in range(len(shape)) if k != axis)
+    for got, x in zip(products.two_sums(a, b, axis), (a, b)):
+        want = np.asarray(x, np.float64).sum(others)
+        np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("axis", [1, 2, -1])
+def test_the_gradient_of_a_peak_goes_to_its_first_place(platform, axis):
+    x = jnp.round(2 * normal(3, 9, 8, 7))  # many are equal
+    y, back = jax.vjp(lambda x: peak(x, axis), x)
+    np.testing.assert_array_equal(y, np.max(x, axis))
+    want = np.zeros(x.shape)
+    places = np.expand_dims(np.argmax(x, axis), axis)
+    np.put_along_axis(want, places, np.expand_dims(1 + y, axis), axis)
+    np.testing.assert_array_equal(back(1 + y)[0], want)
 
 
 @pytest.mark.parametrize("way", ["_winograd_conv", "_joined_conv"])  # a CPU's, an accelerator's

@@ -51,9 +51,10 @@ def peak(x: jax.Array, axis: int) -> jax.Array:
 
 
 def _peak(x, axis):
-    highest, place = jax.lax.platform_dependent(
-        x, cpu=partial(_fold, axis=axis), default=lambda x: (x.max(axis), jnp.argmax(x, axis))
-    )
+    def both(x):
+        return x.max(axis), jax.lax.argmax(x, axis % x.ndim, jnp.int32)
+
+    highest, place = jax.lax.platform_dependent(x, cpu=partial(_fold, axis=axis), default=both)
     return highest, (x, place)
 
 

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from skeljax.errors import ConfigError, choose
-from skeljax.models.products import every, pointwise, temporal_conv
+from skeljax.models.products import every, pointwise, temporal_conv, two_sums
 
 Initializer = Callable[..., jax.Array]
 INITIALS = ("torch", "normal", "kaiming")
@@ -152,7 +152,9 @@ def _normalise(x, gamma, beta, axis, epsilon):
     wide = at_least_float32(x)
     mean = wide.mean(others)
     centred = wide - _along(mean, axis, x.ndim)
-    var = jnp.square(centred).mean(others)
+    count = x.size // x.shape[axis]
+    squares, rest = two_sums(jnp.square(centred), centred, axis)
+    var = (squares - rest * rest / count) / count  # without what rounding has left in the mean
     inverse = jax.lax.rsqrt(var + epsilon)
     y = centred * _along(inverse * gamma, axis, x.ndim) + _along(beta, axis, x.ndim)
     return (y.astype(x.dtype), mean, var), (x, mean, inverse, gamma)
@@ -160,11 +162,10 @@ def _normalise(x, gamma, beta, axis, epsilon):
 
 def _normalise_back(axis, epsilon, kept, cotangents):
     x, mean, inverse, gamma = kept
-    others = tuple(a for a in range(x.ndim) if a != axis)
     count = x.size // x.shape[axis]
     dy = at_least_float32(cotangents[0])
     unit = (at_least_float32(x) - _along(mean, axis, x.ndim)) * _along(inverse, axis, x.ndim)
-    dbeta, dgamma = dy.sum(others), (dy * unit).sum(others)
+    dbeta, dgamma = two_sums(dy, dy * unit, axis)
     dx = dy - _along(dbeta / count, axis, x.ndim) - unit * _along(dgamma / count, axis, x.ndim)
     dx = dx * _along(inverse * gamma, axis, x.ndim)
     return dx.astype(x.dtype), dgamma.astype(gamma.dtype), dbeta.astype(gamma.dtype)

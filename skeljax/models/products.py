@@ -123,6 +123,27 @@ def over_first(x: jax.Array) -> jax.Array:
     return total.reshape(x.shape[1:])
 
 
+def two_sums(a: jax.Array, b: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
+    """Sums of two arrays of one shape over all axes but one.
+
+    XLA's sums on a CPU want what they add up in memory first. One that adds pairs is made in one
+    loop with them: over the frames of (C, B, T, V) here, the rest is small.
+    """
+    others = tuple(k for k in range(a.ndim) if k != axis)
+
+    def apart(a, b):
+        return a.sum(others), b.sum(others)
+
+    def pairs(a, b):
+        zero = jnp.zeros((), a.dtype)
+        a, b = jax.lax.reduce((a, b), (zero, zero), lambda p, q: (p[0] + q[0], p[1] + q[1]), (2,))
+        return a.sum((1, 2)), b.sum((1, 2))
+
+    if others != (1, 2, 3):
+        return apart(a, b)
+    return jax.lax.platform_dependent(a, b, cpu=pairs, default=apart)
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def along_first(x: jax.Array, count: int) -> jax.Array:
     """(...) -> (count, ...), the same again and again; its gradient is `over_first`."""
