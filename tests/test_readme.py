@@ -112,7 +112,6 @@ def test_ci_runs_the_test_command_of_the_readme():
 
 
 def test_the_table_of_backbones_is_its_file():
-    page = (REPO / "docs" / "backbones.md").read_text()
     results = REPO / "benchmarks" / "results" / "backbones_train.json"
     learned = json.loads(results.read_text())["results"]
     for name in BACKBONES:
@@ -121,7 +120,7 @@ def test_the_table_of_backbones_is_its_file():
             for runs in learned.values()
             for run in (runs[name]["float32"], runs[name]["bfloat16"])
         ]
-        assert f"| `{name}` | {' | '.join(cells)} |" in page
+        assert f"| `{name}` | {' | '.join(cells)} |" in README
         assert all(run["last"] < run["first"] for runs in learned.values()
                    for run in runs[name].values())  # fmt: skip
 
@@ -141,3 +140,12 @@ def test_the_times_of_backbones_are_their_file():
                          f"{row[f'{what}/torch']:.2f}" if f"{what}/torch" in row else "-")
         ]  # fmt: skip
         assert f"| `{name}` | {' | '.join(cells)} | {row['train_compile_s']:.0f} |" in page
+
+
+@pytest.mark.parametrize("shape, told", [("nw_ucla", "52, 20, 1"), ("ntu60", "64, 25, 2")])
+def test_the_speed_it_tells_is_its_file(shape, told):
+    file = REPO / "benchmarks" / "results" / f"ctrgcn_cpu_{shape}.json"
+    sides = json.loads(file.read_text())["results"][shape]
+    for what, word in ("train", "training step"), ("infer", "inference"):
+        own, torch = (sides[side][what] for side in ("skeljax", "torch"))
+        assert f"| {told} | {word} | {own:.1f} | {torch:.1f} | {own / torch:.2f} |" in README
